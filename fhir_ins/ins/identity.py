@@ -1,0 +1,100 @@
+"""The identity record: what the server itself knows of an identity, beside whatever a client writes.
+
+The status is derived from it and from nothing else. Source: RNIV 1; `ins.status` for the transitions.
+"""
+
+from dataclasses import dataclass, replace
+
+from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.status import BLOCKING, TRANSITIONS, Attribute, Event, Status
+from fhir_ins.ins.traits import Traits
+
+
+@dataclass(frozen=True, slots=True)
+class InsNumber:
+    """A matricule with its authority; INSACTIF, or one INSHISTO with the dates as received (at times reversed)."""
+
+    matricule: Matricule
+    oid: str
+    start: str | None = None
+    end: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Obtained:
+    """Fact I: what INSi answered, on which day (YYYY-MM-DD) and in which call. `traits` are as received."""
+
+    active: InsNumber
+    history: tuple[InsNumber, ...]
+    traits: Traits
+    on: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCheck:
+    """Fact C: the day of the check, the means (a code of fr-core-cs-mode-validation-identity), who did it."""
+
+    on: str
+    means: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The record. `supplied` are numbers a client gave that INSi has not confirmed: kept, never conveyed."""
+
+    obtained: Obtained | None = None
+    check: DocumentCheck | None = None
+    attributes: frozenset[Attribute] = frozenset()
+    supplied: tuple[InsNumber, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        return Status.of(obtained=self.obtained is not None, checked=self.check is not None)
+
+    @property
+    def qualified(self) -> bool:
+        return self.status is Status.QUALIFIEE
+
+    @property
+    def blocked(self) -> bool:
+        """Douteux or fictif: INSi must not be called (EXI ID 24/26)."""
+        return bool(self.attributes & BLOCKING)
+
+    def found(self, obtained: Obtained) -> "Identity":
+        """After an answer 00 whose traits are the identity's; a number INSi gives is no longer only supplied."""
+        kept = tuple(number for number in self.supplied if number.matricule != obtained.active.matricule)
+        return replace(self._after(Event.INSI_FOUND, obtained=obtained), supplied=kept)
+
+    def contradicted(self) -> "Identity":
+        """After a verification that found another matricule or other traits."""
+        return self._after(Event.INSI_CONTRADICTED)
+
+    def checked(self, check: DocumentCheck) -> "Identity":
+        """After an identity document was checked against the traits."""
+        return self._after(Event.DOCUMENT_CHECKED, check=check)
+
+    def unchecked(self) -> "Identity":
+        """After the document check was declared void."""
+        return self._after(Event.DOCUMENT_WITHDRAWN)
+
+    def edited(self) -> "Identity":
+        """After a strict trait was changed locally."""
+        return self._after(Event.STRICT_TRAIT_EDITED)
+
+    def marked(self, attributes: frozenset[Attribute]) -> "Identity":
+        """With these attributes instead of those before; douteux and fictif withdraw the matricule."""
+        marked = replace(self, attributes=attributes)
+        return marked._after(Event.MARKED_DOUBTFUL_OR_FICTITIOUS) if marked.blocked else marked
+
+    def _after(
+        self, event: Event, *, obtained: Obtained | None = None, check: DocumentCheck | None = None
+    ) -> "Identity":
+        """Keep, of the two facts, those the status after the event rests on."""
+        after = TRANSITIONS[self.status, event].after
+        return replace(
+            self,
+            obtained=(obtained or self.obtained) if after in (Status.RECUPEREE, Status.QUALIFIEE) else None,
+            check=(check or self.check) if after in (Status.VALIDEE, Status.QUALIFIEE) else None,
+        )
