@@ -1,0 +1,126 @@
+"""OperationOutcome and the few exceptions that become one. https://hl7.org/fhir/R4/operationoutcome.html
+
+An exception carries the HTTP status and the issues; one place (`api.errors`) turns it into a response.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One issue: its code of http://hl7.org/fhir/issue-type, what is wrong and what to do, and where (FHIRPath)."""
+
+    code: str
+    text: str
+    expression: str | None = None
+    severity: str = "error"
+    codings: tuple[Mapping[str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        details: dict[str, Any] = {"coding": [dict(coding) for coding in self.codings]} if self.codings else {}
+        details["text"] = self.text
+        issue: dict[str, Any] = {"severity": self.severity, "code": self.code, "details": details}
+        if self.expression:
+            issue["expression"] = [self.expression]
+        return issue
+
+
+def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
+    """The resource, as JSON values; `issues` holds at least one (OperationOutcome.issue is 1..*)."""
+    return {"resourceType": "OperationOutcome", "issue": [issue.as_json() for issue in issues]}
+
+
+class FhirError(Exception):
+    """A request that ends in an OperationOutcome. `headers` join those of the response."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "invalid"
+
+    def __init__(
+        self,
+        text: str | Iterable[Issue],
+        expression: str | None = None,
+        *,
+        code: str | None = None,
+        **headers: str,
+    ) -> None:
+        if isinstance(text, str):
+            self.issues: tuple[Issue, ...] = (Issue(code or self.code, text, expression),)
+        else:
+            self.issues = tuple(text)
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        super().__init__("; ".join(issue.text for issue in self.issues))
+
+
+class BadRequest(FhirError):
+    """What cannot be parsed or breaks base R4."""
+
+
+class Forbidden(FhirError):
+    """The caller lacks a right."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(FhirError):
+    status = 404
+    code = "not-found"
+
+
+class MethodNotAllowed(FhirError):
+    status = 405
+    code = "not-supported"
+
+
+class NotAcceptable(FhirError):
+    status = 406
+    code = "not-supported"
+
+
+class Conflict(FhirError):
+    status = 409
+    code = "conflict"
+
+
+class Gone(FhirError):
+    status = 410
+    code = "deleted"
+
+
+class PreconditionFailed(FhirError):
+    status = 412
+    code = "conflict"
+
+
+class TooLarge(FhirError):
+    status = 413
+    code = "too-long"
+
+
+class UnsupportedMediaType(FhirError):
+    status = 415
+    code = "not-supported"
+
+
+class Unprocessable(FhirError):
+    """A profile or a business rule is broken by a well-formed request."""
+
+    status = 422
+    code = "business-rule"
+
+
+class BadGateway(FhirError):
+    """Our own configuration of a component behind us is wrong: retrying does not help."""
+
+    status = 502
+    code = "exception"
+
+
+class Unavailable(FhirError):
+    """A named component is away; Retry-After says when to come back."""
+
+    status = 503
+    code = "transient"
