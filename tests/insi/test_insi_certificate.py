@@ -1,0 +1,168 @@
+"""Client certificates: opening a PKCS#12, and telling what is wrong with it."""
+
+import os
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat, pkcs12
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, load_certificate, ssl_context
+from fhir_ins.insi.certificate_check import examine
+from fhir_ins.simulator.pki import STRUCTURE
+
+TODAY = date(2026, 6, 1)
+KEY = rsa.generate_private_key(65537, 2048)
+LEGACY = (
+    PrivateFormat.PKCS12.encryption_builder()
+    .kdf_rounds(2000)
+    .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+    .hmac_hash(SHA1())
+    .build(b"secret")
+)
+
+
+def certificate(
+    *,
+    name="INSI-AUTO",
+    unit: str | None = "10B0999902",
+    issuer="AC IGC-SANTE ELEMENTAIRE ORGANISATIONS",
+    days=365,
+    usage=ExtendedKeyUsageOID.CLIENT_AUTH,
+) -> x509.Certificate:
+    start = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC) - timedelta(days=400)
+    subject = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    if unit:
+        subject.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name(subject))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(KEY.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=400 + days))
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .sign(KEY, SHA256())
+    )
+
+
+def wrong(**differences) -> list[str]:
+    client = ClientCertificate(KEY, certificate(**differences), ())
+    return [finding.text for finding in examine(client, TODAY) if not finding.ok]
+
+
+@pytest.mark.parametrize("encryption", [BestAvailableEncryption(b"secret"), LEGACY], ids=["modern", "legacy"])
+def test_a_pkcs12_opens_with_its_passphrase(tmp_path: Path, encryption):
+    file = tmp_path / "client.p12"
+    file.write_bytes(pkcs12.serialize_key_and_certificates(None, KEY, certificate(), None, encryption))
+    client = load_certificate(file, "secret", now=datetime(2026, 6, 1, tzinfo=UTC))
+    assert (client.common_name, client.organisational_unit) == ("INSI-AUTO", "10B0999902")
+    with pytest.raises(CertificateFault, match=r"passphrase of .* is wrong"):
+        load_certificate(file, "guess")
+
+
+def test_the_simulators_certificate_names_its_structure(certificate_of_simulator):
+    assert certificate_of_simulator.organisational_unit == STRUCTURE
+    assert certificate_of_simulator.organisation == "ETABLISSEMENT FICTIF FHIR-INS"
+    assert certificate_of_simulator.issuer_common_name.startswith("TEST AC IGC-SANTE")
+    assert [link.subject for link in certificate_of_simulator.chain] == [certificate_of_simulator.certificate.issuer]
+
+
+@pytest.fixture
+def certificate_of_simulator(pki) -> ClientCertificate:
+    return load_certificate(pki.client, pki.passphrase)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(CertificateFault, match=r"There is no file .*absent\.p12"):
+        load_certificate(tmp_path / "absent.p12", "secret")
+
+
+def test_a_folder_is_not_read(tmp_path: Path):
+    with pytest.raises(CertificateFault, match="cannot be read"):
+        load_certificate(tmp_path, "secret")
+
+
+def test_a_pem_file_is_not_a_pkcs12(pki):
+    with pytest.raises(CertificateFault, match=r"is not a PKCS#12"):
+        load_certificate(pki.server_key, "secret")
+
+
+def test_a_pkcs12_without_key_is_refused(tmp_path: Path):
+    file = tmp_path / "trust.p12"
+    sealed = pkcs12.serialize_key_and_certificates(
+        None, None, None, [certificate()], BestAvailableEncryption(b"secret")
+    )
+    file.write_bytes(sealed)
+    with pytest.raises(CertificateFault, match="holds no private key"):
+        load_certificate(file, "secret")
+
+
+def test_an_expired_certificate_is_refused_with_its_date(pki):
+    with pytest.raises(CertificateFault, match=r"expired on \d{4}-\d\d-\d\d"):
+        load_certificate(pki.client, pki.passphrase, now=datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def test_the_key_reaches_tls_without_a_file(pki, certificate_of_simulator, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(os.listdir("/proc/self/fd"))
+    context = ssl_context(certificate_of_simulator, pki.authority)
+    assert context.check_hostname
+    assert context.minimum_version.name == "TLSv1_2"
+    assert list(tmp_path.iterdir()) == []
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_trust_file_that_is_missing_or_holds_nothing_is_named(pki, certificate_of_simulator, tmp_path: Path):
+    with pytest.raises(CertificateFault, match="cannot be read"):
+        ssl_context(certificate_of_simulator, tmp_path / "absent.pem")
+    shutil.copy(pki.client, tmp_path / "binary.pem")
+    with pytest.raises(CertificateFault, match="holds no PEM certificate"):
+        ssl_context(certificate_of_simulator, tmp_path / "binary.pem")
+
+
+def test_the_key_stays_out_of_the_representation(certificate_of_simulator):
+    assert "key" not in repr(certificate_of_simulator).lower()
+
+
+def test_a_good_certificate_has_only_good_findings():
+    assert wrong() == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        ({"name": "INSI_AUTO"}, "INSI-AUTO or INSI-MANU"),
+        ({"name": "insi-manu"}, "DESIR_560"),
+        ({"unit": None}, "Emetteur has to be configured"),
+        ({"issuer": "Let's Encrypt"}, "not an authority of the IGC-Santé"),
+        ({"days": -3}, "expired on 2026-05-29, 3 days ago"),
+        ({"usage": ExtendedKeyUsageOID.SERVER_AUTH}, "lacks client authentication"),
+    ],
+)
+def test_each_fault_of_a_certificate_is_found_alone_and_told_plainly(difference, text):
+    (finding,) = wrong(**difference)
+    assert text in finding
+
+
+@pytest.mark.parametrize(
+    ("issuer", "chain"),
+    [
+        ("TEST AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", "a test certificate"),
+        ("AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", "a certificate for the production endpoint"),
+    ],
+)
+def test_the_issuer_tells_test_from_production(issuer, chain):
+    findings = examine(ClientCertificate(KEY, certificate(issuer=issuer), ()), TODAY)
+    assert any(chain in finding.text for finding in findings)
+
+
+def test_a_certificate_that_ends_soon_is_good_but_says_so():
+    findings = examine(ClientCertificate(KEY, certificate(days=20), ()), TODAY)
+    assert any(finding.ok and "20 days left, renew it now" in finding.text for finding in findings)
