@@ -1,0 +1,122 @@
+"""The database: its connection, collections, indexes, schema version and migrations.
+
+Every write is acknowledged by a majority and journalled: an acknowledged write survives a crash.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC
+from typing import Any
+
+from bson import Binary
+from pymongo import ASCENDING, AsyncMongoClient, IndexModel
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+from pymongo.write_concern import WriteConcern
+
+Document = dict[str, Any]
+Migration = Callable[[AsyncDatabase[Document]], Awaitable[None]]
+
+# Migrations bring a database one schema version further each; each one may be run again after a crash.
+MIGRATIONS: Sequence[Migration] = ()
+FIRST_SCHEMA = 1
+
+_LIST = IndexModel([("tenant", ASCENDING), ("type", ASCENDING), ("live", ASCENDING), ("id", ASCENDING)], name="list")
+_TOKEN = IndexModel(
+    [("tenant", ASCENDING), ("type", ASCENDING), ("ix.token", ASCENDING), ("id", ASCENDING)], name="token"
+)
+_STRING = IndexModel(
+    [("tenant", ASCENDING), ("type", ASCENDING), ("ix.string", ASCENDING), ("id", ASCENDING)], name="string"
+)
+_DATE = IndexModel(
+    [
+        ("tenant", ASCENDING),
+        ("type", ASCENDING),
+        ("ix.date.p", ASCENDING),
+        ("ix.date.low", ASCENDING),
+        ("ix.date.high", ASCENDING),
+    ],
+    name="date",
+)
+
+
+class SchemaTooNew(Exception):
+    """The database was written by a later release than this one."""
+
+
+class Database:
+    """The collections: `resources` (current versions), `versions` (superseded ones), `keys`, `server`."""
+
+    def __init__(self, uri: str, name: str, *, timeout: float = 10.0) -> None:
+        self.client: AsyncMongoClient[Document] = AsyncMongoClient(
+            uri, serverSelectionTimeoutMS=3000, appname="fhir-ins", tz_aware=True, tzinfo=UTC
+        )
+        self.timeout = timeout
+        self.database = self.client.get_database(name, write_concern=WriteConcern(w="majority", j=True))
+        self.resources: AsyncCollection[Document] = self.database["resources"]
+        self.versions: AsyncCollection[Document] = self.database["versions"]
+        self.keys: AsyncCollection[Document] = self.database["keys"]
+        self.server: AsyncCollection[Document] = self.database["server"]
+
+    async def prepare(self, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+        """Bring the schema up to date, then make the indexes that are missing."""
+        await migrate(self, migrations)
+        await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE])
+        for collection in (self.versions, self.keys):  # a transaction cannot always create its collection
+            await collection.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes kept in the database, the same for every process that serves it."""
+        await self._insert_once({"_id": name, "value": Binary(os.urandom(32))})
+        found = await self.server.find_one({"_id": name})
+        assert found is not None  # noqa: S101 - inserted above and never removed
+        return bytes(found["value"])
+
+    async def ping(self) -> None:
+        """Raise PyMongoError unless a primary answers."""
+        await self.client.admin.command("ping")
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    async def _insert_once(self, document: Document) -> bool:
+        try:
+            await self.server.insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+
+
+async def migrate(database: Database, migrations: Sequence[Migration], *, patience: float = 60.0) -> None:
+    """Run the migrations the database has not had, in order; one process does, the others wait for it.
+
+    Raises SchemaTooNew when the database is ahead of this release, and TimeoutError when another process has
+    held the migration lock for longer than `patience` seconds (remove `server/migration-lock` if it died).
+    """
+    server = database.server
+    latest = FIRST_SCHEMA + len(migrations)
+    await database._insert_once({"_id": "schema", "version": latest if await _is_new(database) else FIRST_SCHEMA})
+    async with asyncio.timeout(patience):
+        while (at := await _schema_version(database)) < latest:
+            if not await database._insert_once({"_id": "migration-lock"}):
+                await asyncio.sleep(0.1)
+                continue
+            try:
+                for version in range(at, latest):
+                    await migrations[version - FIRST_SCHEMA](database.database)
+                    await server.update_one({"_id": "schema"}, {"$set": {"version": version + 1}})
+            finally:
+                await server.delete_one({"_id": "migration-lock"})
+    if at > latest:
+        raise SchemaTooNew(f"The database has schema {at}, this release knows {latest}: run a newer release.")
+
+
+async def _schema_version(database: Database) -> int:
+    found = await database.server.find_one({"_id": "schema"})
+    return int(found["version"]) if found else FIRST_SCHEMA
+
+
+async def _is_new(database: Database) -> bool:
+    return await database.resources.find_one({}, {"_id": 1}) is None

@@ -1,0 +1,73 @@
+"""The document of one version: the ready-made bytes of its forms, its search keys, its identity record."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_ins.fhir.json import serialise
+from fhir_ins.ins.identity import Identity
+from fhir_ins.security.caller import Caller
+from fhir_ins.store.database import FIRST_SCHEMA, MIGRATIONS, Document
+from fhir_ins.store.identities import identity_document
+from fhir_ins.store.keys import index_document
+
+SCHEMA = FIRST_SCHEMA + len(MIGRATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What to write: the form everyone reads, the one without matricule and the reference one where they differ."""
+
+    conveyed: dict[str, Any]
+    concealed: dict[str, Any] | None
+    reference: dict[str, Any] | None
+    identity: Identity
+
+
+def resource_key(caller: Caller, type_: str, id_: str) -> str:
+    """The `_id` of a current version; the tenant leads it."""
+    return f"{caller.tenant}/{type_}/{id_}"
+
+
+def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, before: Document | None) -> Document:
+    """The document of the version after `before` (None: the first); without draft it says the resource is deleted."""
+    number = before["version"] + 1 if before else 1
+    updated = _later_than(before["updated"] if before else None)
+
+    def stored(form: dict[str, Any] | None) -> bytes | None:
+        return serialise(with_server_elements(form, id_, number, updated)) if form is not None else None
+
+    return {
+        "_id": resource_key(caller, type_, id_),
+        "tenant": caller.tenant,
+        "type": type_,
+        "id": id_,
+        "version": number,
+        "updated": updated,
+        "schema": SCHEMA,
+        "live": draft is not None,
+        "qualified": draft is not None and draft.identity.qualified,
+        "conveyed": stored(draft.conveyed) if draft else None,
+        "concealed": stored(draft.concealed) if draft else None,
+        "reference": stored(draft.reference) if draft else None,
+        "identity": identity_document(draft.identity) if draft else None,
+        "ix": index_document(draft.conveyed, draft.reference) if draft else None,
+    }
+
+
+def _later_than(before: datetime | None) -> datetime:
+    """Now, to the millisecond MongoDB keeps; never before the version it follows, whatever the clock does."""
+    now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return max(now, before) if before else now
+
+
+def with_server_elements(form: dict[str, Any], id_: str, number: int, updated: datetime) -> dict[str, Any]:
+    """The server's own id and meta first, the client's other meta elements kept."""
+    meta = {
+        **form.get("meta", {}),
+        "versionId": str(number),
+        "lastUpdated": updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    rest = {key: value for key, value in form.items() if key not in ("resourceType", "id", "meta")}
+    return {"resourceType": form["resourceType"], "id": id_, "meta": meta, **rest}

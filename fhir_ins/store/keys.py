@@ -1,0 +1,57 @@
+"""Search keys as they stand in a document's `ix`: typed strings in one array, so that one index serves every parameter.
+
+A token key says who may find the resource by it: everyone, or (prefixed) only those who read the reference form or
+only those who read the conveyed one. A caller's query asks for the plain key and the key of its own audience.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_ins.fhir.search_parameters import Keys, Token, keys_of
+
+ORDINARY = "o!"
+REFERENCE = "r!"
+_SEPARATOR = "\x1f"
+
+
+def index_document(conveyed: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
+    """The `ix` of a resource whose reference form differs from the conveyed one, or not (None).
+
+    Strings and dates are those of the conveyed form; the forms differ by identifiers and profiles only.
+    """
+    found = keys_of(conveyed)
+    tokens = set(token_keys(found))
+    if reference is not None:
+        hidden = set(token_keys(keys_of(reference)))
+        common = tokens & hidden
+        tokens = common | {ORDINARY + key for key in tokens - common} | {REFERENCE + key for key in hidden - common}
+    return {
+        "token": sorted(tokens),
+        "string": sorted(string_key(name, folded) for name, folded in found.strings),
+        "date": [{"p": name, "low": span.low, "high": span.high} for name, span in found.dates],
+    }
+
+
+def token_keys(keys: Keys) -> Iterable[str]:
+    """Each token three times: with its system, by its code alone, by its system alone."""
+    for name, token in keys.tokens:
+        yield token_key(name, token)
+        yield code_key(name, token.code)
+        if token.system:
+            yield system_key(name, token.system)
+
+
+def token_key(name: str, token: Token) -> str:
+    return f"{name}|both|{token.system or ''}{_SEPARATOR}{token.code}"
+
+
+def code_key(name: str, code: str) -> str:
+    return f"{name}|code|{code}"
+
+
+def system_key(name: str, system: str) -> str:
+    return f"{name}|system|{system}"
+
+
+def string_key(name: str, folded: str) -> str:
+    return f"{name}|{folded}"

@@ -1,0 +1,76 @@
+"""A parsed search as a MongoDB filter whose every part an index can serve.
+
+Source: https://hl7.org/fhir/R4/search.html, sections on string, token and date (prefixes).
+"""
+
+from time import time
+from typing import Any
+
+from fhir_ins.fhir.dates import Span
+from fhir_ins.fhir.folding import fold
+from fhir_ins.fhir.search import Criterion, DateValue, Search, TokenValue
+from fhir_ins.fhir.search_parameters import Token
+from fhir_ins.store.keys import code_key, string_key, system_key, token_key
+
+Filter = dict[str, Any]
+
+NOTHING: Filter = {"id": {"$in": []}}
+_LAST = "\uffff"
+
+
+def compiled(search: Search, audience: str) -> list[Filter]:
+    """One filter a criterion, all to match; `audience` is the prefix of the keys this caller alone may use."""
+    return [_criterion(criterion, audience) for criterion in search.criteria]
+
+
+def _criterion(criterion: Criterion, audience: str) -> Filter:
+    name = criterion.parameter.name
+    if name == "_id":
+        return {"id": {"$in": [value.code for value in criterion.values if isinstance(value, TokenValue)]}}
+    tokens = [_token(name, value) for value in criterion.values if isinstance(value, TokenValue)]
+    if tokens:
+        return {"ix.token": {"$in": [prefix + key for key in tokens for prefix in ("", audience)]}}
+    others = [_ranged(name, value) for value in criterion.values if not isinstance(value, TokenValue)]
+    return others[0] if len(others) == 1 else {"$or": others}
+
+
+def _token(name: str, value: TokenValue) -> str:
+    if value.code is None:
+        return system_key(name, value.system or "")
+    if value.system is None:
+        return code_key(name, value.code)
+    return token_key(name, Token(value.system or None, value.code))
+
+
+def _ranged(name: str, value: DateValue | str) -> Filter:
+    if isinstance(value, DateValue):
+        return _date(name, value)
+    folded = fold(value)
+    if not folded:
+        return NOTHING
+    start = string_key(name, folded)  # $elemMatch, or two strings of the array could meet one bound each
+    return {"ix.string": {"$elemMatch": {"$gte": start, "$lt": start + _LAST}}}
+
+
+def _date(name: str, value: DateValue) -> Filter:
+    """Bounds of the target's span against the value's, prefix by prefix (search.html#prefix)."""
+    asked = value.span if value.prefix != "ap" else _approximate(value.span)
+    within = {"low": {"$gte": asked.low}, "high": {"$lte": asked.high}}
+    conditions: dict[str, Filter] = {
+        "eq": within,
+        "ne": {"$or": [{"low": {"$lt": asked.low}}, {"high": {"$gt": asked.high}}]},
+        "gt": {"high": {"$gt": asked.high}},
+        "lt": {"low": {"$lt": asked.low}},
+        "ge": {"$or": [{"high": {"$gt": asked.high}}, within]},
+        "le": {"$or": [{"low": {"$lt": asked.low}}, within]},
+        "sa": {"low": {"$gte": asked.high}},
+        "eb": {"high": {"$lte": asked.low}},
+        "ap": {"low": {"$lt": asked.high}, "high": {"$gt": asked.low}},
+    }
+    return {"ix.date": {"$elemMatch": {"p": name, **conditions[value.prefix]}}}
+
+
+def _approximate(span: Span) -> Span:
+    """Wider by a tenth of the time between the value and now, as the specification recommends."""
+    margin = int(abs(time() * 1000 - span.low) / 10)
+    return Span(span.low - margin, span.high + margin)

@@ -1,0 +1,217 @@
+"""Resources in MongoDB: reads that never parse, writes that are atomic with their history and their keys.
+
+A document holds the bytes of each form of the resource (see `Draft`), its search keys `ix` and, for a Patient, the
+server-owned identity record. The current version is in `resources`; a write moves the one before to `versions`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+import pymongo
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from fhir_ins.fhir.outcome import NotFound
+from fhir_ins.fhir.search import Search
+from fhir_ins.ins.identity import Identity, InsNumber
+from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.database import Database, Document
+from fhir_ins.store.documents import Draft, resource_key, version_document
+from fhir_ins.store.identities import identity_of
+from fhir_ins.store.keys import ORDINARY, REFERENCE
+from fhir_ins.store.query import compiled
+
+
+class VersionChanged(Exception):
+    """Somebody else wrote the resource since the version this write is based on."""
+
+
+class AlreadyHeld(Exception):
+    """Another resource (`holder`, its id) has the confirmed INS this write would give."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version as a caller may read it; `body` is None when the version is a deletion."""
+
+    id: str
+    number: int
+    updated: datetime
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A current version as a write starts from it: the form without matricule, and the identity record."""
+
+    type: str
+    id: str
+    number: int
+    updated: datetime
+    body: bytes | None
+    identity: Identity
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search in order of id; `more` says that others follow its last."""
+
+    versions: tuple[Version, ...]
+    more: bool
+
+
+class Resources:
+    """All access to stored resources; the caller's tenant leads every query."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, caller: Caller, type_: str, id_: str) -> Version:
+        """The current version. Raises NotFound, or Gone when it was deleted."""
+        document = await self._database.resources.find_one(
+            {"_id": resource_key(caller, type_, id_)}, _projection(caller)
+        )
+        return _readable(_existing(document, type_), caller)
+
+    async def read_version(self, caller: Caller, type_: str, id_: str, number: int) -> Version:
+        """Version `number`. A past one shows a matricule only if both it and the current one are qualified."""
+        key = resource_key(caller, type_, id_)
+        current = _existing(await self._database.resources.find_one({"_id": key}), type_)
+        if current["version"] == number:
+            return _readable(current, caller)
+        past = _existing(await self._database.versions.find_one({"_id": f"{key}/{number}"}), type_)
+        if not current["qualified"] and not caller.may(Right.REFERENCE) and past["concealed"]:
+            past["conveyed"] = past["concealed"]
+        return _readable(past, caller)
+
+    async def current(self, caller: Caller, type_: str, id_: str) -> Current | None:
+        """The current version for a write, deleted or not; None when there never was one."""
+        document = await self._database.resources.find_one({"_id": resource_key(caller, type_, id_)})
+        if document is None:
+            return None
+        body = document["concealed"] or document["conveyed"]
+        identity = identity_of(document["identity"])
+        return Current(type_, id_, document["version"], document["updated"], body, identity, document)
+
+    async def holder(self, caller: Caller, number: InsNumber) -> str | None:
+        """The id of the Patient whose confirmed, active INS this is in the caller's tenant."""
+        found = await self._database.keys.find_one({"_id": _ins_key(caller, number)})
+        return found["holder"] if found else None
+
+    async def search(self, caller: Caller, type_: str, search: Search, after: str | None) -> Page:
+        """The matches after id `after`, at most `search.count` of them."""
+        filters = self._filters(caller, type_, search)
+        if after is not None:
+            filters.append({"id": {"$gt": after}})
+        cursor = (
+            self._database.resources.find({"$and": filters}, _projection(caller))
+            .sort("id", pymongo.ASCENDING)
+            .limit(search.count + 1)
+            .max_time_ms(int(self._database.timeout * 1000))
+        )
+        found = [_readable(document, caller) for document in await cursor.to_list()]
+        return Page(tuple(found[: search.count]), len(found) > search.count)
+
+    async def count(self, caller: Caller, type_: str, search: Search) -> int:
+        """How many match."""
+        filters = self._filters(caller, type_, search)
+        limit = int(self._database.timeout * 1000)
+        return await self._database.resources.count_documents({"$and": filters}, maxTimeMS=limit)
+
+    async def create(self, caller: Caller, type_: str, draft: Draft) -> Version:
+        """Store a first version under a new id. Raises AlreadyHeld."""
+        return await self._write(caller, type_, str(uuid4()), draft, None)
+
+    async def replace(self, caller: Caller, current: Current, draft: Draft | None) -> Version:
+        """Write the version after `current`; without draft, delete. Raises VersionChanged or AlreadyHeld."""
+        return await self._write(caller, current.type, current.id, draft, current)
+
+    def _filters(self, caller: Caller, type_: str, search: Search) -> list[Document]:
+        audience = REFERENCE if caller.may(Right.REFERENCE) else ORDINARY
+        here: Document = {"tenant": caller.tenant, "type": type_, "live": True}
+        return [here, *compiled(search, audience)]
+
+    async def _write(
+        self, caller: Caller, type_: str, id_: str, draft: Draft | None, current: Current | None
+    ) -> Version:
+        """One document needs no transaction; a former version or a confirmed INS goes with it in one."""
+        before = current.document if current else None
+        document = version_document(caller, type_, id_, draft, before)
+        held, holds = _held(caller, before), _held(caller, document)
+        with pymongo.timeout(self._database.timeout):
+            if before is None and not holds:
+                await self._database.resources.insert_one(document)
+                return _readable(document, caller)
+
+            async def work(session: AsyncClientSession) -> None:
+                await self._put(session, document, before)
+                await self._hold(session, document, holds - held)
+                await self._release(session, document, held - holds)
+
+            async with self._database.client.start_session() as session:
+                await session.with_transaction(work, write_concern=self._database.database.write_concern)
+        return _readable(document, caller)
+
+    async def _put(self, session: AsyncClientSession, document: Document, before: Document | None) -> None:
+        if before is None:
+            await self._database.resources.insert_one(document, session=session)
+            return
+        here = {"_id": before["_id"], "version": before["version"]}
+        result = await self._database.resources.replace_one(here, document, session=session)
+        if not result.matched_count:
+            raise VersionChanged
+        past = {key: value for key, value in before.items() if key != "ix"}
+        past["_id"] = f"{before['_id']}/{before['version']}"
+        await self._database.versions.insert_one(past, session=session)
+
+    async def _hold(self, session: AsyncClientSession, document: Document, keys: set[str]) -> None:
+        """Take a confirmed INS for this resource: its key's `_id` lets one only have it."""
+        for key in keys:
+            try:
+                await self._database.keys.insert_one(
+                    {"_id": key, "tenant": document["tenant"], "holder": document["id"]}, session=session
+                )
+            except DuplicateKeyError as error:
+                found = await self._database.keys.find_one({"_id": key})
+                raise AlreadyHeld(found["holder"] if found else "") from error
+
+    async def _release(self, session: AsyncClientSession, document: Document, keys: set[str]) -> None:
+        for key in keys:
+            await self._database.keys.delete_one({"_id": key, "holder": document["id"]}, session=session)
+
+
+_READ = {"id": 1, "version": 1, "updated": 1, "conveyed": 1, "live": 1}
+_READ_REFERENCE = {**_READ, "reference": 1}
+
+
+def _projection(caller: Caller) -> Document:
+    return _READ_REFERENCE if caller.may(Right.REFERENCE) else _READ
+
+
+def _ins_key(caller: Caller, number: InsNumber) -> str:
+    return f"{caller.tenant}/ins/{number.oid}/{number.matricule}"
+
+
+def _existing(document: Document | None, type_: str) -> Document:
+    if document is None:
+        raise NotFound(f"There is no such {type_}: check its id, or search for it.")
+    return document
+
+
+def _readable(document: Document, caller: Caller) -> Version:
+    body = document["conveyed"]
+    if caller.may(Right.REFERENCE) and document.get("reference"):
+        body = document["reference"]
+    return Version(document["id"], document["version"], document["updated"], body)
+
+
+def _held(caller: Caller, document: Document | None) -> set[str]:
+    """The key of the confirmed, active INS of a version, if it has one."""
+    obtained = identity_of(document["identity"]).obtained if document else None
+    return {_ins_key(caller, obtained.active)} if obtained else set()
