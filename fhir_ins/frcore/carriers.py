@@ -1,0 +1,81 @@
+"""Places where a matricule must not travel: anywhere but an identifier of the Patient or its citizen address.
+
+The rule looks at content only, never at whose matricule it is, so that a refusal tells nothing about a concealed one.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_ins.fhir.outcome import Issue
+from fhir_ins.frcore.elements import Json
+from fhir_ins.frcore.identifiers import is_ins
+from fhir_ins.frcore.telecom import is_citizen_address
+from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.oid import NotAnIns
+
+_GAP = r"[\s.\-]?"
+_CANDIDATE = re.compile(
+    r"(?<!\d)" + _GAP.join([r"[1-478]", *[r"\d"] * 5, r"[\dABab]", *[r"\d"] * 8]) + r"(?!\d)", re.ASCII
+)
+_SEPARATORS = re.compile(_GAP.removesuffix("?"), re.ASCII)
+_TAGS = re.compile(r"<[^>]*>")
+_SOCIAL_SECURITY = frozenset({f"urn:oid:{NotAnIns.NSS_NIR}", f"urn:oid:{NotAnIns.NSS_NIA}"})
+
+
+def misplaced(patient: Json) -> list[Issue]:
+    """An issue for each element other than the Patient's own identifiers that carries a matricule.
+
+    An INS identifier of somebody else (a link, a contained resource) is one: this server cannot know whether
+    that identity is qualified. A social security number under its own authority is not.
+    """
+    own = {key: value for key, value in patient.items() if key not in ("identifier", "telecom", "text")}
+    issues = list(_inside(own, "Patient"))
+    for index, identifier in enumerate(patient.get("identifier", ())):
+        if not is_ins(identifier):
+            issues += _inside(identifier, f"Patient.identifier[{index}]")
+    for index, contact in enumerate(patient.get("telecom", ())):
+        if not is_citizen_address(contact):
+            issues += _inside(contact, f"Patient.telecom[{index}]")
+    return issues
+
+
+def without_telling_narrative(patient: Json) -> Json:
+    """The Patient, less a narrative that spells a matricule: being derived, it may go, and its reader loses nothing."""
+    narrative = patient.get("text", {}).get("div", "")
+    if not carries_matricule(_TAGS.sub("", narrative)) and not carries_matricule(narrative):
+        return patient
+    return {key: value for key, value in patient.items() if key != "text"}
+
+
+def carries_matricule(text: str) -> bool:
+    """Whether `text` holds 15 characters of a matricule whose key is right, separators between them or not."""
+    return any(_is_matricule(found.group()) for found in _CANDIDATE.finditer(text))
+
+
+def _inside(value: Any, path: str) -> Iterator[Issue]:
+    if isinstance(value, dict):
+        if is_ins(value):
+            yield _issue(path)
+        elif value.get("system") not in _SOCIAL_SECURITY:
+            for name, item in value.items():
+                yield from _inside(item, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _inside(item, f"{path}[{index}]")
+    elif isinstance(value, str) and carries_matricule(value):
+        yield _issue(path)
+
+
+def _issue(path: str) -> Issue:
+    return Issue(
+        "business-rule",
+        "A matricule INS may stand only in Patient.identifier under its OID (urn:oid:1.2.250.1.213.1.4.8 to .11); "
+        "remove it here, or refer to the other person's resource instead.",
+        path,
+    )
+
+
+def _is_matricule(text: str) -> bool:
+    parsed = Matricule.parse(_SEPARATORS.sub("", text).upper())
+    return isinstance(parsed, Matricule) and parsed.key_is_right

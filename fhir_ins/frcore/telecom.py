@@ -1,0 +1,23 @@
+"""The MSSanté citizen address, which is the matricule itself: `<15 characters>@patient.mssante.fr`.
+
+Source: ANS samples of CDA and HL7 v2 (`mailto:279035121518989@patient.mssante.fr`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_ins.ins.matricule import Matricule
+
+_DOMAIN = "@patient.mssante.fr"
+
+
+def is_citizen_address(contact: Mapping[str, Any]) -> bool:
+    """Whether this ContactPoint carries a matricule as an MSSanté citizen address."""
+    return str(contact.get("value", "")).strip().lower().endswith(_DOMAIN)
+
+
+def matricule_of(contact: Mapping[str, Any]) -> Matricule | None:
+    """The matricule of a citizen address, or None when its local part has not the form of one."""
+    local = str(contact.get("value", "")).strip().lower().removesuffix(_DOMAIN).removeprefix("mailto:").upper()
+    parsed = Matricule.parse(local)
+    return parsed if isinstance(parsed, Matricule) else None

@@ -1,0 +1,104 @@
+"""The five strict traits in a Patient: reading them, and writing INSi's.
+
+Source: FR Core 2.2.0 fr-core-patient-ins: officialName with birth-list-given-name, gender, birthDate, birthPlace
+with its COG; given holds the first given name only.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_ins.frcore.canonical import (
+    BIRTH_LIST_GIVEN_NAME,
+    BIRTH_PLACE,
+    COMMUNES,
+    COUNTRIES,
+    INSEE_CODE,
+    LUNAR_DATE,
+)
+from fhir_ins.frcore.elements import Json, extension_value, with_extension, with_list
+from fhir_ins.ins.traits import Sex, Traits, birth_place_fault
+
+_SEX_OF_GENDER = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
+_GENDER_OF_SEX = {sex: gender for gender, sex in _SEX_OF_GENDER.items()}
+_LUNAR = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def official_name(patient: Mapping[str, Any]) -> Json | None:
+    """The birth name: the name of use official, else the only name when it has no use."""
+    names = patient.get("name", [])
+    official = next((name for name in names if name.get("use") == "official"), None)
+    if official is None and len(names) == 1 and "use" not in names[0]:
+        return names[0]  # type: ignore[no-any-return]
+    return official
+
+
+def traits_of(patient: Mapping[str, Any]) -> Traits:
+    """The traits as the Patient has them; the given-name list comes first, then the given names."""
+    name = official_name(patient) or {}
+    listed = extension_value(name, BIRTH_LIST_GIVEN_NAME, "String")
+    given = listed.split() if listed else [given for given in name.get("given", ()) if given]
+    return Traits(
+        family=name.get("family"),
+        given=tuple(given),
+        sex=_SEX_OF_GENDER.get(patient.get("gender", "")),
+        birth_date=_lunar_date(patient) or patient.get("birthDate"),
+        birth_place=_birth_place(patient),
+    )
+
+
+def with_traits(patient: Json, traits: Traits) -> Json:
+    """The Patient with INSi's traits written exactly as received; its other names and elements stay."""
+    changed = _with_official_name(patient, traits)
+    changed["gender"] = _GENDER_OF_SEX.get(traits.sex or "", "unknown")
+    changed.pop("birthDate", None)
+    lunar = None
+    if traits.birth_date:
+        changed["birthDate"] = fhir_date(traits.birth_date)
+        if changed["birthDate"] != traits.birth_date:
+            lunar = {"url": LUNAR_DATE, "valueString": traits.birth_date}
+    changed = with_extension(changed, lunar, LUNAR_DATE)
+    if traits.birth_place in (None, _birth_place(changed)):
+        return changed
+    return with_extension(changed, _birth_place_extension(traits.birth_place), BIRTH_PLACE)
+
+
+def fhir_date(birth_date: str) -> str:
+    """INSi's date as a FHIR date: what follows an unknown month or day (00) cannot be said, so it is cut."""
+    year, month, day = birth_date.split("-")
+    if month == "00":
+        return year
+    return f"{year}-{month}" if day == "00" else birth_date
+
+
+def _with_official_name(patient: Json, traits: Traits) -> Json:
+    before = official_name(patient)
+    kept = {key: value for key, value in (before or {}).items() if key in ("extension", "prefix", "suffix", "period")}
+    name: Json = {**kept, "use": "official"}
+    if traits.family:
+        name["family"] = traits.family
+    if traits.given:
+        name["given"] = [traits.given[0]]
+        listed = {"url": BIRTH_LIST_GIVEN_NAME, "valueString": traits.given_list}
+        name = with_extension(name, listed, BIRTH_LIST_GIVEN_NAME)
+    others = [other for other in patient.get("name", ()) if other is not before and other.get("use") != "official"]
+    return with_list(patient, "name", [name, *others])
+
+
+def _lunar_date(patient: Mapping[str, Any]) -> str | None:
+    lunar = extension_value(patient, LUNAR_DATE, "String")
+    return lunar if lunar and _LUNAR.fullmatch(lunar) else None
+
+
+def _birth_place(patient: Mapping[str, Any]) -> str | None:
+    """The COG of the birth place; the former CI-SIS place for it, Address.district, is read too."""
+    address = extension_value(patient, BIRTH_PLACE, "Address") or {}
+    coding = extension_value(address, INSEE_CODE, "Coding") or {}
+    district = address.get("district", "")
+    return coding.get("code") or (district if not birth_place_fault(district) else None)
+
+
+def _birth_place_extension(cog: str | None) -> Json:
+    system = COUNTRIES if (cog or "").startswith("99") else COMMUNES
+    code = {"url": INSEE_CODE, "valueCoding": {"system": system, "code": cog}}
+    return {"url": BIRTH_PLACE, "valueAddress": {"extension": [code]}}
