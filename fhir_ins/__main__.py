@@ -1,0 +1,5 @@
+"""`python -m fhir_ins` is `fhir-ins`."""
+
+from fhir_ins.cli import main
+
+main()

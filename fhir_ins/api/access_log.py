@@ -1,0 +1,68 @@
+"""One log line a request: what kind it was and how it went, never whom it was about.
+
+Neither path nor query is logged: both may hold identity data. The route is, and an id ties the line to the response.
+"""
+
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fhir_ins.api.responses import resource_response
+from fhir_ins.fhir.outcome import Issue, operation_outcome
+from fhir_ins.log import places
+
+_log = structlog.get_logger()
+
+
+class AccessLog:
+    """Pure ASGI middleware; answers with the id it logs, in X-Request-Id, and for a fault of ours with a 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status, request_id = time.perf_counter(), 0, uuid4().hex
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed)
+        except Exception as error:
+            _log.error(
+                "unexpected_error",
+                request_id=request_id,
+                error=type(error).__name__,
+                at=places(error.__traceback__),
+            )
+            if not status:
+                await _our_fault()(scope, receive, observed)
+        finally:
+            _log.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"] if scope["method"] in _METHODS else "other",
+                route=scope.get("route", "none"),
+                status=status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 2),
+            )
+
+
+def _our_fault() -> Response:
+    issue = Issue(
+        "exception", "The server failed on this request. The fault is logged; please report its X-Request-Id."
+    )
+    return resource_response(operation_outcome([issue]), 500)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,0 +1,50 @@
+"""What every endpoint reaches for: who calls, the store, the téléservice, the base URL."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from starlette.requests import Request
+
+from fhir_ins.insi.port import Insi
+from fhir_ins.security.caller import Caller
+from fhir_ins.settings import Settings
+from fhir_ins.store.database import Database
+from fhir_ins.store.resources import Resources
+
+BASE = "/fhir"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What `app` composed at start-up; `insi` is None where the téléservice is not configured."""
+
+    settings: Settings
+    database: Database
+    resources: Resources
+    insi: Insi | None
+    cursor_key: bytes
+    capability: bytes
+
+
+def context_of(request: Request) -> Context:
+    return cast(Context, request.app.state.context)
+
+
+def caller_of(request: Request) -> Caller:
+    """Until tokens exist, every caller is the one the settings describe."""
+    settings = context_of(request).settings
+    return Caller(settings.tenant, "anonymous", settings.rights)
+
+
+def base_url(request: Request) -> str:
+    """The base of the URLs we give out: the configured one, else the one this request came to."""
+    configured = context_of(request).settings.base_url
+    if configured:
+        return str(configured).rstrip("/")
+    return str(request.base_url).rstrip("/") + BASE
+
+
+def today() -> str:
+    """The day, as documents and INSi calls are dated: YYYY-MM-DD, in UTC."""
+    return datetime.now(UTC).date().isoformat()

@@ -1,0 +1,52 @@
+"""The one place where a failure becomes an OperationOutcome. https://hl7.org/fhir/R4/http.html#Status-Codes"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_ins.api.responses import resource_response
+from fhir_ins.fhir.outcome import FhirError, Issue, operation_outcome
+
+Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
+
+_log = structlog.get_logger()
+_AWAY = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
+_CODES = {404: "not-found", 405: "not-supported"}
+
+
+async def on_fhir_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FhirError)  # noqa: S101 - registered for this class
+    return resource_response(operation_outcome(error.issues), error.status, error.headers)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: an address or a method this server does not have."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    text = {
+        404: "This address is not one of this server: see the CapabilityStatement at [base]/metadata.",
+        405: "This method is not offered here: see the CapabilityStatement at [base]/metadata.",
+    }.get(error.status_code, "The request cannot be answered.")
+    issue = Issue(_CODES.get(error.status_code, "processing"), text)
+    return resource_response(operation_outcome([issue]), error.status_code, error.headers)
+
+
+async def on_database_error(request: Request, error: Exception) -> Response:
+    """MongoDB is away or too slow: nothing was half-written, the same request may be sent again."""
+    assert isinstance(error, PyMongoError)  # noqa: S101 - registered for this class
+    if not (error.timeout or isinstance(error, _AWAY)):
+        raise error
+    _log.error("mongodb_unavailable", error=type(error).__name__)
+    issue = Issue("transient", "MongoDB does not answer; nothing was changed by this request. Try again later.")
+    return resource_response(operation_outcome([issue]), 503, {"Retry-After": "5"})
+
+
+HANDLERS: dict[int | type[Exception], Handler] = {
+    FhirError: on_fhir_error,
+    HTTPException: on_http_error,
+    PyMongoError: on_database_error,
+}

@@ -1,0 +1,202 @@
+"""$ins-fetch: POST [base]/Patient/$ins-fetch and POST [base]/Patient/[id]/$ins-fetch.
+
+Obtains the INS of a person from the téléservice INSi by their traits. profiles/OperationDefinition-ins-fetch.json
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.insi_search import (
+    PATIENT_PLACES,
+    Answer,
+    ask,
+    call_parts,
+    obtained,
+    refuse_blocked,
+    same_answer,
+)
+from fhir_ins.api.negotiation import require_json_answer
+from fhir_ins.api.operation_input import FETCH, FetchInput, fetch_input, operation_arguments
+from fhir_ins.api.patients import (
+    already_held,
+    changed_meanwhile,
+    current_patient,
+    draft,
+    known_patient,
+    writer,
+)
+from fhir_ins.api.responses import resource_response
+from fhir_ins.fhir.operations import answer, part, parts
+from fhir_ins.frcore.forms import forms
+from fhir_ins.frcore.traits import traits_of
+from fhir_ins.frcore.writes import Known, attached, written
+from fhir_ins.ins.comparison import Comparison, compare
+from fhir_ins.ins.identity import Obtained
+from fhir_ins.ins.traits import Traits
+from fhir_ins.insi.port import Call, Found, SeveralIdentities
+from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.documents import with_server_elements
+from fhir_ins.store.resources import AlreadyHeld, VersionChanged
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a found identity: the Patient to show, the reference when it is stored, what differs."""
+
+    patient: dict[str, Any]
+    stored: str | None
+    discrepancies: tuple[Comparison, ...]
+
+
+async def ins_fetch(request: Request) -> Response:
+    """Type level: the traits come with the request, the Patient that has the INS already is the one used."""
+    require_json_answer(request)
+    caller = caller_of(request)
+    caller.require(Right.FETCH)
+    given = fetch_input(await operation_arguments(request, FETCH))
+    if given.persist:
+        caller.require(Right.WRITE)
+    start = written(given.patient, None, writer(request, caller))
+    refuse_blocked(start.identity)
+    found, calls = await ask(request, given.traits, given.place_of)
+    if not isinstance(found, Found):
+        return _response(found, None, calls)
+    asked = compare(given.traits, found.traits)
+    return _response(found, await _kept(request, caller, given, start, obtained(found, calls), asked), calls)
+
+
+async def ins_fetch_instance(request: Request) -> Response:
+    """Instance level: the traits are those of the stored Patient, and the INS is attached to that very version."""
+    require_json_answer(request)
+    caller = caller_of(request)
+    caller.require(Right.FETCH)
+    given = fetch_input(await operation_arguments(request, FETCH), instance=True)
+    if given.persist:
+        caller.require(Right.WRITE)
+    current, before = await current_patient(request, caller, request.path_params["id"])
+    refuse_blocked(before.identity)
+    if before.identity.qualified and not given.force:
+        shown = with_server_elements(_shown(before), current.id, current.number, current.updated)
+        return _found_response(Kept(shown, f"Patient/{current.id}", ()), [])
+    traits = before.identity.obtained.traits if before.identity.obtained else traits_of(before.patient)
+    found, calls = await ask(request, traits, PATIENT_PLACES.__getitem__)
+    if not isinstance(found, Found):
+        return _response(found, None, calls)
+    new = obtained(found, calls)
+    after = attached(before, new)
+    discrepancies = _discrepancies(traits, new.traits)
+    if not given.persist or (discrepancies and not given.accept_traits):
+        return _found_response(Kept(_shown(after), None, discrepancies), calls)
+    number, updated = current.number, current.updated
+    if not same_answer(before.identity.obtained, new):
+        try:
+            version = await context_of(request).resources.replace(caller, current, draft(after))
+        except VersionChanged as error:
+            raise changed_meanwhile() from error
+        except AlreadyHeld as error:
+            raise already_held(error) from error
+        number, updated = version.number, version.updated
+    shown = with_server_elements(_shown(after), current.id, number, updated)
+    return _found_response(Kept(shown, f"Patient/{current.id}", discrepancies), calls)
+
+
+async def _kept(
+    request: Request,
+    caller: Caller,
+    given: FetchInput,
+    start: Known,
+    new: Obtained,
+    asked: tuple[Comparison, ...],
+) -> Kept:
+    """Store what was found: on the Patient that has this INS already, else on a new one; never twice."""
+    differing = tuple(found for found in asked if not found.concordant)
+    fresh = attached(start, new)
+    if not given.persist or (differing and not given.accept_traits):
+        return Kept(_shown(fresh), None, differing)
+    resources = context_of(request).resources
+    for _ in range(_ATTEMPTS):
+        try:
+            holder = await resources.holder(caller, new.active)
+            if holder is None:
+                version = await resources.create(caller, "Patient", draft(fresh))
+                shown = with_server_elements(_shown(fresh), version.id, version.number, version.updated)
+                return Kept(shown, f"Patient/{version.id}", differing)
+            if kept := await _kept_on_holder(request, caller, given, holder, new, differing):
+                return kept
+        except (AlreadyHeld, VersionChanged):
+            continue
+    raise changed_meanwhile()
+
+
+async def _kept_on_holder(
+    request: Request,
+    caller: Caller,
+    given: FetchInput,
+    holder: str,
+    new: Obtained,
+    differing: tuple[Comparison, ...],
+) -> Kept | None:
+    """Refresh the Patient that has this INS; None when it was deleted meanwhile.
+
+    Where INSi has changed the traits since, that is a discrepancy too, to be accepted before it is written.
+    """
+    resources = context_of(request).resources
+    current = await resources.current(caller, "Patient", holder)
+    before = known_patient(current) if current else None
+    if current is None or before is None:
+        return None
+    after = attached(before, new)
+    changed = _discrepancies(traits_of(before.patient), new.traits)
+    if changed and not given.accept_traits:
+        return Kept(_shown(after), None, (*differing, *changed))
+    number, updated = current.number, current.updated
+    if not same_answer(before.identity.obtained, new):
+        version = await resources.replace(caller, current, draft(after))
+        number, updated = version.number, version.updated
+    shown = with_server_elements(_shown(after), current.id, number, updated)
+    return Kept(shown, f"Patient/{current.id}", (*differing, *changed))
+
+
+def _shown(known: Known) -> dict[str, Any]:
+    """The INS Patient with INSi's numbers and no others: the one answer that shows a matricule not yet qualified."""
+    found = forms(known.patient, replace(known.identity, supplied=()))
+    return found.reference or found.conveyed
+
+
+def _discrepancies(local: Traits, ins: Traits) -> tuple[Comparison, ...]:
+    return tuple(found for found in compare(local, ins) if not found.concordant)
+
+
+def _response(found: Answer, kept: Kept | None, calls: list[Call]) -> Response:
+    if kept:
+        return _found_response(kept, calls)
+    code = "ambiguous" if isinstance(found, SeveralIdentities) else "not-found"
+    return resource_response(answer(part("result", "Code", code), *call_parts(calls)))
+
+
+def _found_response(kept: Kept, calls: list[Call]) -> Response:
+    stored = part("stored", "Reference", {"reference": kept.stored}) if kept.stored else None
+    discrepancies = [
+        parts(
+            "discrepancy",
+            part("trait", "Code", found.trait.value),
+            part("local", "String", found.local),
+            part("ins", "String", found.ins),
+        )
+        for found in kept.discrepancies
+    ]
+    return resource_response(
+        answer(
+            part("result", "Code", "found"),
+            {"name": "patient", "resource": kept.patient},
+            stored,
+            *discrepancies,
+            *call_parts(calls),
+        )
+    )

@@ -1,0 +1,178 @@
+"""$ins-verify: POST [base]/Patient/$ins-verify and POST [base]/Patient/[id]/$ins-verify.
+
+Compares a matricule and its traits with what INSi finds for these traits (method `insi-search-compare`; it is not the
+téléservice's own verification). profiles/OperationDefinition-ins-verify.json
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.insi_search import (
+    PATIENT_PLACES,
+    Answer,
+    ask,
+    call_parts,
+    obtained,
+    refuse_blocked,
+    same_answer,
+)
+from fhir_ins.api.negotiation import require_json_answer
+from fhir_ins.api.operation_input import VERIFY, operation_arguments, patient_place
+from fhir_ins.api.patients import already_held, changed_meanwhile, current_patient, draft
+from fhir_ins.api.responses import resource_response
+from fhir_ins.fhir.operations import answer, part, parts
+from fhir_ins.fhir.outcome import BadRequest, Unprocessable
+from fhir_ins.frcore.traits import traits_of
+from fhir_ins.frcore.writes import Known, attached, supplied_numbers
+from fhir_ins.ins.comparison import Comparison, Verdict, compare
+from fhir_ins.ins.identity import Identity, InsNumber
+from fhir_ins.ins.traits import Trait, Traits
+from fhir_ins.insi.port import Call, Found, SeveralIdentities
+from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
+
+_METHOD = "insi-search-compare"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is verified, and whether the caller may see the matricule in the answer (it gave it, or reads it)."""
+
+    number: InsNumber
+    traits: Traits
+    place_of: Callable[[Trait], str]
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The comparison of a subject with INSi's answer; `outcome` is the out parameter's code."""
+
+    outcome: str
+    traits: tuple[Comparison, ...] = ()
+    same_matricule: bool = False
+    same_oid: bool = False
+
+
+async def ins_verify(request: Request) -> Response:
+    """Type level: the Patient comes with the request; nothing is stored."""
+    require_json_answer(request)
+    caller = caller_of(request)
+    caller.require(Right.VERIFY)
+    given = await operation_arguments(request, VERIFY)
+    if not given["patient"]:
+        raise BadRequest("The parameter patient is needed at type level.", "Parameters.parameter", code="required")
+    argument = given["patient"][0]
+    numbers = supplied_numbers(argument.value)
+    if len(numbers) != 1:
+        raise Unprocessable(
+            "The patient to verify needs one INS identifier, under its OID.",
+            f"{argument.expression}.identifier",
+        )
+    subject = Subject(numbers[0], traits_of(argument.value), patient_place(argument), shown=True)
+    found, calls = await ask(request, subject.traits, subject.place_of)
+    return _response(subject, _verified(subject, found), calls, None)
+
+
+async def ins_verify_instance(request: Request) -> Response:
+    """Instance level: the stored Patient's; a caller who may write has the result recorded in its identity."""
+    require_json_answer(request)
+    caller = caller_of(request)
+    caller.require(Right.VERIFY)
+    if (await operation_arguments(request, VERIFY))["patient"]:
+        raise BadRequest("At instance level the stored Patient is verified: leave patient out.", "Parameters.parameter")
+    current, before = await current_patient(request, caller, request.path_params["id"])
+    refuse_blocked(before.identity)
+    subject = _stored_subject(before, caller)
+    found, calls = await ask(request, subject.traits, subject.place_of)
+    verification = _verified(subject, found)
+    after = before
+    if caller.may(Right.WRITE) and isinstance(found, Found):
+        after = _after(before, verification, found, calls)
+        await _record(request, caller, current, before, after)
+    return _response(subject, verification, calls, after.identity)
+
+
+def _stored_subject(known: Known, caller: Caller) -> Subject:
+    identity = known.identity
+    if identity.obtained:
+        number, traits = identity.obtained.active, identity.obtained.traits
+    elif len(identity.supplied) == 1:
+        number, traits = identity.supplied[0], traits_of(known.patient)
+    else:
+        raise Unprocessable(
+            "This Patient has no matricule to verify: obtain one with Patient/{id}/$ins-fetch.",
+            "Patient.identifier",
+        )
+    shown = identity.qualified or caller.may(Right.REFERENCE)
+    return Subject(number, traits, PATIENT_PLACES.__getitem__, shown)
+
+
+def _verified(subject: Subject, found: Answer) -> Verification:
+    if not isinstance(found, Found):
+        return Verification("ambiguous" if isinstance(found, SeveralIdentities) else "not-found")
+    traits = tuple(
+        compared for compared in compare(subject.traits, found.traits) if compared.verdict is not Verdict.MISSING
+    )
+    same_matricule = found.active.matricule == subject.number.matricule
+    same_oid = found.active.oid == subject.number.oid
+    concordant = same_matricule and same_oid and all(compared.concordant for compared in traits)
+    return Verification("concordant" if concordant else "discordant", traits, same_matricule, same_oid)
+
+
+def _after(before: Known, verification: Verification, found: Found, calls: list[Call]) -> Known:
+    """Concordant: INSi has given this identity. Discordant: what INSi had given no longer holds."""
+    if verification.outcome == "concordant":
+        new = obtained(found, calls)
+        return before if same_answer(before.identity.obtained, new) else attached(before, new)
+    return replace(before, identity=before.identity.contradicted())
+
+
+async def _record(request: Request, caller: Caller, current: Current, before: Known, after: Known) -> None:
+    if after == before:
+        return
+    try:
+        await context_of(request).resources.replace(caller, current, draft(after))
+    except VersionChanged as error:
+        raise changed_meanwhile() from error
+    except AlreadyHeld as error:
+        raise already_held(error) from error
+
+
+def _response(subject: Subject, verification: Verification, calls: list[Call], identity: Identity | None) -> Response:
+    compared = verification.outcome in ("concordant", "discordant")
+    return resource_response(
+        answer(
+            part("result", "Boolean", verification.outcome == "concordant"),
+            part("outcome", "Code", verification.outcome),
+            part("method", "Code", _METHOD),
+            *(_number_parts(subject, verification) if compared else ()),
+            *(_trait(found.trait.value, found.concordant, found.local, found.ins) for found in verification.traits),
+            part("status", "Code", identity.status.value) if identity else None,
+            *call_parts(calls),
+        )
+    )
+
+
+def _number_parts(subject: Subject, verification: Verification) -> tuple[dict[str, Any], ...]:
+    """Matricule and OID: INSi's own are never told."""
+    local = str(subject.number.matricule) if subject.shown else None
+    return (
+        _trait("matricule", verification.same_matricule, local, None),
+        _trait("oid", verification.same_oid, subject.number.oid if subject.shown else None, None),
+    )
+
+
+def _trait(name: str, result: bool, local: str | None, ins: str | None) -> dict[str, Any]:
+    return parts(
+        "trait",
+        part("name", "Code", name),
+        part("result", "Boolean", result),
+        part("local", "String", local),
+        part("ins", "String", ins),
+    )

@@ -1,0 +1,29 @@
+"""What INSi could not answer, as the caller's error: whose turn it is, in INSi's own words and codes.
+
+Source: DESIGN of our interface: 503 and Retry-After while INSi is away, 502 for our own configuration (IDAM,
+certificate), 422 when INSi refuses the request itself.
+"""
+
+from typing import NoReturn
+
+from fhir_ins.fhir.outcome import BadGateway, FhirError, Issue, Unavailable, Unprocessable
+from fhir_ins.insi.port import Call, Fault, FaultKind
+
+_CODINGS = "urn:siram"
+
+
+def raise_fault(call: Call, fault: Fault, *, retry_after: int) -> NoReturn:
+    """Raise the error for the fault that ended `call`."""
+    codes = tuple({"system": _CODINGS, "code": code} for code in (fault.siram, fault.code) if code)
+    told = " / ".join(code for code in (fault.siram, fault.code) if code) or "no answer"
+    text = f"INSi: {fault.text} ({told}; message {call.message_id})"
+    error: FhirError
+    match fault.kind:
+        case FaultKind.TRANSIENT:
+            error = Unavailable((Issue("transient", text, codings=codes),), Retry_After=str(retry_after))
+        case FaultKind.CONFIGURATION:
+            text = f"Server configuration: the operator must act, repeating does not help. {text}"
+            error = BadGateway((Issue("exception", text, codings=codes),))
+        case FaultKind.REQUEST:
+            error = Unprocessable((Issue("value", text, codings=codes),))
+    raise error

@@ -1,0 +1,61 @@
+"""Which format goes in and out. https://hl7.org/fhir/R4/http.html#mime-type
+
+JSON is what we speak: application/fhir+json, with application/json understood as the same.
+"""
+
+import re
+
+from starlette.requests import Request
+
+from fhir_ins.fhir.outcome import NotAcceptable, UnsupportedMediaType
+
+JSON = "application/fhir+json; charset=utf-8"
+
+_JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
+_WILDCARDS = frozenset({"*/*", "application/*", "text/*"})
+_FORMATS = _JSON_TYPES | {"json"}
+_ZERO = re.compile(r"q=0(\.0*)?")
+
+
+def require_json_answer(request: Request) -> None:
+    """Raise NotAcceptable unless `_format` (which prevails) or Accept allows JSON."""
+    wanted = request.query_params.get("_format")
+    if wanted is not None:
+        name, parameters = _media_type(wanted.replace(" ", "+"))  # an unescaped + arrives as a blank
+        if name not in _FORMATS:
+            raise NotAcceptable("This server answers in JSON: use _format=json.")
+    else:
+        accept = request.headers.get("accept", "*/*")
+        ranges = [_media_type(item) for item in accept.split(",") if item.strip()] or [("*/*", [])]
+        fitting = [found for found in ranges if _is_json_range(*found)]
+        if not fitting:
+            raise NotAcceptable("This server answers in JSON: send Accept: application/fhir+json.")
+        parameters = fitting[0][1]
+    _require_r4(parameters, NotAcceptable)
+
+
+def require_json_body(request: Request) -> None:
+    """Raise UnsupportedMediaType unless the body is declared to be FHIR JSON, in UTF-8."""
+    name, parameters = _media_type(request.headers.get("content-type", ""))
+    if name not in _JSON_TYPES:
+        raise UnsupportedMediaType("The body must be FHIR JSON: send Content-Type: application/fhir+json.")
+    charset = next((item.partition("=")[2].strip('"') for item in parameters if item.startswith("charset=")), "utf-8")
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("FHIR JSON is in UTF-8: send charset=utf-8, or no charset.")
+    _require_r4(parameters, UnsupportedMediaType)
+
+
+def _is_json_range(name: str, parameters: list[str]) -> bool:
+    refused = any(_ZERO.fullmatch(parameter) for parameter in parameters)
+    return name in _JSON_TYPES | _WILDCARDS and not refused
+
+
+def _require_r4(parameters: list[str], error: type[NotAcceptable] | type[UnsupportedMediaType]) -> None:
+    version = next((item.partition("=")[2].strip('"') for item in parameters if item.startswith("fhirversion=")), "4.0")
+    if version not in ("4.0", "4.0.1"):
+        raise error("This server speaks FHIR R4: use fhirVersion=4.0, or leave it out.")
+
+
+def _media_type(text: str) -> tuple[str, list[str]]:
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    return name, parameters

@@ -1,0 +1,108 @@
+"""What a caller sends to `$ins-fetch` and `$ins-verify`, read against their OperationDefinitions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from fhir_ins.api.body import resource_body
+from fhir_ins.api.insi_search import PATIENT_PLACES
+from fhir_ins.api.patients import without_server_elements
+from fhir_ins.artifacts import artifact
+from fhir_ins.fhir.operations import Argument, Arguments, arguments, parameters_in
+from fhir_ins.fhir.outcome import BadRequest
+from fhir_ins.frcore.traits import traits_of
+from fhir_ins.ins.traits import Sex, Trait, Traits
+
+FETCH = "ins-fetch"
+VERIFY = "ins-verify"
+
+_TRAIT_NAMES = ("family", "given", "gender", "birthDate", "birthDateIns", "birthPlace")
+_SEX = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
+
+
+@dataclass(frozen=True, slots=True)
+class FetchInput:
+    """The in parameters of $ins-fetch; `place_of` says where each trait stood, for an error to point at."""
+
+    patient: dict[str, Any]
+    traits: Traits
+    place_of: Callable[[Trait], str]
+    persist: bool
+    accept_traits: bool
+    force: bool
+
+
+def operation_definition(name: str) -> Mapping[str, Any]:
+    """The published OperationDefinition of `ins-fetch` or `ins-verify`."""
+    return artifact(f"profiles/OperationDefinition-{name}.json")
+
+
+async def operation_arguments(request: Request, name: str) -> Arguments:
+    """The arguments in the body, a Parameters resource; no body at all gives none."""
+    expected = parameters_in(operation_definition(name))
+    if request.headers.get("content-length") == "0":
+        return arguments({}, expected)
+    return arguments(await resource_body(request, "Parameters"), expected)
+
+
+def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
+    """Read $ins-fetch's arguments. Raises BadRequest when the traits are given twice, or at instance level."""
+    traits_given = [name for name in _TRAIT_NAMES if given[name]]
+    if instance and (traits_given or given["patient"]):
+        raise BadRequest(
+            "At instance level the traits are those of the stored Patient: update it first, or call "
+            "Patient/$ins-fetch with these traits.",
+            "Parameters.parameter",
+        )
+    if given["patient"] and traits_given:
+        raise BadRequest("Give the traits either as a patient or one by one, not both.", "Parameters.parameter")
+    if given["birthDate"] and given["birthDateIns"]:
+        raise BadRequest("Give birthDate, or birthDateIns for a date with 00, not both.", "Parameters.parameter")
+    patient, traits, place_of = _patient_and_traits(given)
+    return FetchInput(
+        patient=patient,
+        traits=traits,
+        place_of=place_of,
+        persist=_flag(given["persist"], default=True),
+        accept_traits=_flag(given["acceptTraits"], default=False),
+        force=_flag(given["force"], default=False),
+    )
+
+
+def _patient_and_traits(given: Arguments) -> tuple[dict[str, Any], Traits, Callable[[Trait], str]]:
+    if given["patient"]:
+        argument = given["patient"][0]
+        return without_server_elements(argument.value), traits_of(argument.value), patient_place(argument)
+    date = given["birthDateIns"] or given["birthDate"]
+    traits = Traits(
+        family=_first(given["family"]),
+        given=tuple(argument.value for argument in given["given"]),
+        sex=_SEX.get(_first(given["gender"]) or ""),
+        birth_date=_first(date),
+        birth_place=_first(given["birthPlace"]),
+    )
+    places = {trait: given[trait.value] for trait in Trait} | {Trait.BIRTH_DATE: date}
+
+    def place_of(trait: Trait) -> str:
+        return places[trait][0].expression if places[trait] else "Parameters.parameter"
+
+    return {"resourceType": "Patient"}, traits, place_of
+
+
+def patient_place(argument: Argument) -> Callable[[Trait], str]:
+    """Where a trait stands in a Patient given as a parameter."""
+
+    def place_of(trait: Trait) -> str:
+        return argument.expression + PATIENT_PLACES[trait].removeprefix("Patient")
+
+    return place_of
+
+
+def _first(found: list[Argument]) -> str | None:
+    return str(found[0].value) if found else None
+
+
+def _flag(found: list[Argument], *, default: bool) -> bool:
+    return bool(found[0].value) if found else default

@@ -1,0 +1,76 @@
+"""Between the Patient's rules (`frcore`) and its storage: what is stored as what is known, and back."""
+
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+
+from fhir_ins.api.context import context_of, today
+from fhir_ins.fhir.json import parse
+from fhir_ins.fhir.outcome import Conflict, Gone, NotFound
+from fhir_ins.frcore.forms import bare, forms
+from fhir_ins.frcore.writes import Known, Writer
+from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.documents import Draft
+from fhir_ins.store.resources import AlreadyHeld, Current
+
+_SERVER_META = frozenset({"versionId", "lastUpdated"})
+
+
+def known_patient(current: Current) -> Known | None:
+    """The stored Patient, or None when its current version is a deletion."""
+    if current.body is None:
+        return None
+    return Known(bare(without_server_elements(parse(current.body))), current.identity)
+
+
+def without_server_elements(resource: dict[str, Any]) -> dict[str, Any]:
+    """The resource less its id and what the server sets in meta."""
+    rest = {name: value for name, value in resource.items() if name not in ("id", "meta")}
+    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in _SERVER_META}
+    return {**rest, "meta": meta} if meta else rest
+
+
+def draft(known: Known) -> Draft:
+    """The Patient in all its forms, ready to be stored."""
+    found = forms(known.patient, known.identity)
+    return Draft(found.conveyed, found.concealed, found.reference, known.identity)
+
+
+def writer(request: Request, caller: Caller, *, conditional: bool = False) -> Writer:
+    return Writer(
+        actor=caller.actor,
+        today=today(),
+        may_qualify=caller.may(Right.QUALIFY),
+        is_reference=caller.may(Right.REFERENCE),
+        conditional=conditional,
+        wrong_key_is_error=context_of(request).settings.wrong_key_is_error,
+    )
+
+
+async def current_patient(request: Request, caller: Caller, id_: str) -> tuple[Current, Known]:
+    """The current version of a Patient. Raises NotFound or Gone."""
+    current = await context_of(request).resources.current(caller, "Patient", id_)
+    if current is None:
+        raise NotFound("There is no such Patient: check its id, or search for it.")
+    known = known_patient(current)
+    if known is None:
+        raise gone(current.updated)
+    return current, known
+
+
+def gone(updated: datetime) -> Gone:
+    return Gone(f"This resource was deleted on {updated.date().isoformat()}; its past versions can still be read.")
+
+
+def already_held(error: AlreadyHeld) -> Conflict:
+    """Two records, one person: which one is the other, without saying the matricule."""
+    return Conflict(
+        f"Patient/{error.holder} already has the INS of this identity in this structure. Use that Patient, or merge "
+        "the two; one confirmed INS belongs to one Patient.",
+        code="duplicate",
+    )
+
+
+def changed_meanwhile() -> Conflict:
+    return Conflict("The Patient was changed by another request meanwhile: read it again and repeat.")

@@ -1,0 +1,23 @@
+"""FHIR read: GET [base]/[type]/[id]. https://hl7.org/fhir/R4/http.html#read"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_ins.api.conditional import not_modified
+from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.negotiation import require_json_answer
+from fhir_ins.api.patients import gone
+from fhir_ins.api.responses import version_headers, version_response
+from fhir_ins.security.caller import Right
+
+
+async def read(request: Request) -> Response:
+    require_json_answer(request)
+    caller = caller_of(request)
+    caller.require(Right.READ)
+    version = await context_of(request).resources.read(caller, "Patient", request.path_params["id"])
+    if version.body is None:
+        raise gone(version.updated)
+    if not_modified(request, version.number):
+        return Response(status_code=304, headers=version_headers(version))
+    return version_response(version)

@@ -1,0 +1,30 @@
+"""FHIR vread: GET [base]/[type]/[id]/_history/[vid]. https://hl7.org/fhir/R4/http.html#vread"""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.negotiation import require_json_answer
+from fhir_ins.api.patients import gone
+from fhir_ins.api.responses import version_response
+from fhir_ins.fhir.outcome import NotFound
+from fhir_ins.security.caller import Right
+
+_NUMBER = re.compile(r"[1-9]\d{0,14}", re.ASCII)
+
+
+async def vread(request: Request) -> Response:
+    require_json_answer(request)
+    caller = caller_of(request)
+    caller.require(Right.READ)
+    number = request.path_params["vid"]
+    if not _NUMBER.fullmatch(number):
+        raise NotFound("There is no such version: versions of this server are numbered from 1.")
+    version = await context_of(request).resources.read_version(
+        caller, "Patient", request.path_params["id"], int(number)
+    )
+    if version.body is None:
+        raise gone(version.updated)
+    return version_response(version)

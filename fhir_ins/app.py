@@ -1,0 +1,76 @@
+"""The composition: settings in, ASGI application out. Nothing but the command line and the tests imports it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from fhir_ins import __version__
+from fhir_ins.api.access_log import AccessLog
+from fhir_ins.api.capabilities import capability_statement
+from fhir_ins.api.context import Context
+from fhir_ins.api.errors import HANDLERS
+from fhir_ins.api.routes import ROUTES
+from fhir_ins.insi.certificate import load_certificate
+from fhir_ins.insi.soap import SoapConfiguration, SoapInsi
+from fhir_ins.settings import Settings
+from fhir_ins.store.database import Database
+from fhir_ins.store.resources import Resources
+
+
+def application(settings: Settings) -> FastAPI:
+    """The server. Raises CertificateFault or ValueError when the téléservice is configured wrongly."""
+    configuration = insi_configuration(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        insi = SoapInsi(configuration) if configuration else None
+        try:
+            await database.prepare()
+            app.state.context = Context(
+                settings=settings,
+                database=database,
+                resources=Resources(database),
+                insi=insi,
+                cursor_key=await database.secret("cursor-key"),
+                capability=capability_statement(settings),
+            )
+            yield
+        finally:
+            if insi:
+                await insi.aclose()
+            await database.close()
+
+    app = FastAPI(
+        title="fhir-ins",
+        version=__version__,
+        openapi_url=None,
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,
+    )
+    app.router.redirect_slashes = False
+    app.router.routes.extend(ROUTES)
+    app.add_middleware(AccessLog)
+    return app
+
+
+def insi_configuration(settings: Settings) -> SoapConfiguration | None:
+    """What the settings say of the téléservice, the certificate loaded; None when no endpoint is set."""
+    if settings.insi_endpoint is None:
+        return None
+    if settings.insi_pkcs12 is None:
+        raise ValueError("FHIR_INS_INSI_PKCS12 is needed with FHIR_INS_INSI_ENDPOINT: the organisation's certificate.")
+    return SoapConfiguration(
+        endpoint=str(settings.insi_endpoint),
+        certificate=load_certificate(settings.insi_pkcs12, settings.insi_pkcs12_passphrase.get_secret_value()),
+        trust=settings.insi_trust,
+        idam=settings.insi_idam,
+        lps_name=settings.insi_lps_name,
+        lps_version=settings.insi_lps_version,
+        lps_instance=settings.lps_instance,
+        emetteur=settings.insi_emetteur or None,
+        given_names_joined=settings.insi_given_names_joined,
+        connect_timeout=settings.insi_connect_timeout,
+        total_timeout=settings.insi_total_timeout,
+    )

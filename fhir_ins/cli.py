@@ -1,0 +1,120 @@
+"""The command line: serve, sandbox, simulator, check-certificate. Each imports what it runs, and no more."""
+
+import inspect
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from fhir_ins.settings import Settings
+
+cli = typer.Typer(help="A FHIR R4 server for the French national health identity (INS).", no_args_is_help=True)
+_PASSPHRASE = Annotated[str, typer.Option(envvar="FHIR_INS_INSI_PKCS12_PASSPHRASE", help="Its passphrase.")]
+
+
+def main() -> None:
+    cli()
+
+
+def serve(**options: str | None) -> None:
+    """Serve the FHIR API."""
+    import uvicorn
+
+    from fhir_ins.app import application
+    from fhir_ins.insi.certificate import CertificateFault
+    from fhir_ins.log import configure
+
+    try:
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+        app = application(settings)
+    except ValidationError as error:
+        _fail("\n".join(f"--{fault['loc'][0]}: {fault['msg']}".replace("_", "-") for fault in error.errors()))
+    except (CertificateFault, ValueError) as error:
+        _fail(str(error))
+    configure()
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=25,
+    )
+
+
+def _with_options_of_settings() -> Any:
+    """Give `serve` one option a setting, each with its environment variable and its description."""
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None,
+                typer.Option(f"--{name.replace('_', '-')}", envvar=f"FHIR_INS_{name.upper()}", help=field.description),
+            ],
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+    serve.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    serve.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return serve
+
+
+cli.command("serve")(_with_options_of_settings())
+
+
+@cli.command()
+def sandbox(
+    port: Annotated[int, typer.Option(envvar="FHIR_INS_PORT", help="Port of the FHIR server.")] = 8080,
+    directory: Annotated[Path, typer.Option(help="Where data, logs and the throw-away PKI live.")] = Path(".sandbox"),
+) -> None:
+    """Run the whole thing on this machine: MongoDB, an INSi simulator over mTLS, and the FHIR server."""
+    from fhir_ins.sandbox import SandboxError, run
+
+    try:
+        run(port, directory)
+    except SandboxError as error:
+        _fail(str(error))
+
+
+@cli.command()
+def simulator(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8443,
+    directory: Annotated[Path, typer.Option(help="Where its throw-away PKI is, or will be.")] = Path(".sandbox/pki"),
+    idam: Annotated[str | None, typer.Option(help="The IDAM it knows; any other one gets desir_550.")] = None,
+) -> None:
+    """Run the INSi simulator: SOAP over mTLS, the official fictitious identities."""
+    from fhir_ins.simulator.server import serve as serve_simulator
+    from fhir_ins.simulator.service import DEFAULT_IDAM
+
+    serve_simulator(host, port, directory, idam or DEFAULT_IDAM)
+
+
+@cli.command()
+def check_certificate(
+    file: Annotated[Path, typer.Argument(help="The organisation's certificate, a PKCS#12 file.")],
+    passphrase: _PASSPHRASE = "",
+) -> None:
+    """Say in plain words whether a certificate is fit for the téléservice INSi."""
+    from fhir_ins.insi.certificate import CertificateFault, load_certificate
+    from fhir_ins.insi.certificate_check import examine
+
+    try:
+        certificate = load_certificate(file, passphrase)
+    except CertificateFault as error:
+        _fail(str(error))
+    findings = examine(certificate, datetime.now(UTC).date())
+    for finding in findings:
+        typer.echo(f"{'ok ' if finding.ok else 'BAD'} {finding.text}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _fail(text: str) -> Any:
+    typer.echo(f"fhir-ins: {text}", err=True)
+    sys.exit(1)

@@ -1,0 +1,238 @@
+"""The sandbox: a real mongod, an INSi simulator over mTLS and the FHIR server, on loopback, on one command.
+
+Three child processes under one parent: Ctrl-C stops them in order, and what they stored is there at the next start.
+It refuses a real INSi endpoint and a MongoDB that is not on this machine.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from fhir_ins import child
+from fhir_ins.security.caller import Right
+from fhir_ins.store.mongod import Mongod, MongodError
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_RIGHTS = (Right.READ, Right.WRITE, Right.FETCH, Right.VERIFY, Right.QUALIFY)
+_IDAM = "SANDBOX00000"
+_START_SECONDS = 60.0
+
+_BANNER = """
+fhir-ins sandbox: http://127.0.0.1:{port}/fhir
+
+  MongoDB   {mongodb}
+  INSi      {insi}
+  Log       {log}
+  Callers   need no token here and hold: {rights}
+
+Try it (in another terminal):
+
+  curl -s http://127.0.0.1:{port}/fhir/metadata
+
+  curl -s http://127.0.0.1:{port}/fhir/Patient/\\$ins-fetch -H 'Content-Type: application/fhir+json' -d '{{
+    "resourceType": "Parameters", "parameter": [
+      {{"name": "family", "valueString": "ADRUN"}}, {{"name": "given", "valueString": "ZOE"}},
+      {{"name": "gender", "valueCode": "female"}}, {{"name": "birthDate", "valueDate": "1975-12-31"}}]}}'
+
+  curl -s 'http://127.0.0.1:{port}/fhir/Patient?family=adrun'
+
+Ctrl-C stops everything; the data stay in {directory}.
+"""
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start; the text says why and what to do."""
+
+
+def run(port: int, directory: Path) -> None:
+    """Start everything, say so, and wait for Ctrl-C (or SIGTERM), or for a part that cannot be missed to end."""
+    _refuse_the_real_world(os.environ)
+    _require_free(port)
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    with _stop_signals() as stopped, ExitStack() as parts:
+        try:
+            mongodb, mongod = _mongodb(parts, directory)
+        except MongodError as error:
+            raise SandboxError(str(error)) from error
+        insi, simulator = _insi(parts, directory)
+        server = _server(parts, directory, port, mongodb, insi)
+        print(_banner(port, directory, mongodb, insi, simulator), flush=True)
+        _watch(stopped, {"MongoDB": mongod, "The FHIR server": server}, {"The INSi simulator": simulator})
+        print("Stopping…", flush=True)
+
+
+def _mongodb(parts: ExitStack, directory: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
+    if uri := os.environ.get("FHIR_INS_MONGODB_URI"):
+        return uri, None
+    mongod = parts.enter_context(Mongod.start(directory / "mongodb"))
+    return mongod.uri, mongod.process
+
+
+def _insi(parts: ExitStack, directory: Path) -> tuple[Mapping[str, str], subprocess.Popen[bytes] | None]:
+    """The settings of the téléservice: as configured (then on loopback), else those of our simulator."""
+    if "FHIR_INS_INSI_ENDPOINT" in os.environ:
+        return {"FHIR_INS_INSI_ENDPOINT": os.environ["FHIR_INS_INSI_ENDPOINT"]}, None
+    pki = directory / "pki"
+    command = [
+        sys.executable,
+        "-m",
+        "fhir_ins",
+        "simulator",
+        "--port",
+        "0",
+        "--directory",
+        str(pki),
+        "--idam",
+        _IDAM,
+    ]
+    with (directory / "simulator.log").open("wb") as log:
+        process = child.start(command, stdout=subprocess.PIPE, stderr=log)
+    parts.callback(child.end, process)
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    line = process.stdout.readline().decode()
+    if "https://" not in line:
+        raise SandboxError(f"The INSi simulator did not start; see {directory / 'simulator.log'}.")
+    settings = {
+        "FHIR_INS_INSI_ENDPOINT": line.partition(": ")[2].strip(),
+        "FHIR_INS_INSI_PKCS12": str(pki / "client.p12"),
+        "FHIR_INS_INSI_PKCS12_PASSPHRASE": "simulator",
+        "FHIR_INS_INSI_TRUST": str(pki / "authority.pem"),
+        "FHIR_INS_INSI_IDAM": _IDAM,
+    }
+    return settings, process
+
+
+def _server(
+    parts: ExitStack, directory: Path, port: int, mongodb: str, insi: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        **insi,
+        "FHIR_INS_HOST": "127.0.0.1",
+        "FHIR_INS_PORT": str(port),
+        "FHIR_INS_MONGODB_URI": mongodb,
+        "FHIR_INS_RIGHTS": ",".join(right.value for right in _RIGHTS),
+    }
+    log = directory / "server.log"
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "fhir_ins", "serve"]
+        process = child.start(command, stdout=output, stderr=subprocess.STDOUT, environment=environment)
+    parts.callback(child.end, process, seconds=30.0)
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_ready(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SandboxError(f"The FHIR server did not start; the last lines of {log} say why:\n{_last_lines(log)}")
+        time.sleep(0.05)
+    return process
+
+
+def _watch(
+    stopped: list[int],
+    needed: Mapping[str, subprocess.Popen[bytes] | None],
+    missed: Mapping[str, subprocess.Popen[bytes] | None],
+) -> None:
+    """Return when a stop signal came; raise when a needed part ended by itself; only tell when another one did."""
+    told: set[str] = set()
+    while not stopped:
+        for name, process in needed.items():
+            if process and process.poll() is not None:
+                raise SandboxError(f"{name} ended (code {process.returncode}): everything else was stopped too.")
+        for name, process in missed.items():
+            if process and process.poll() is not None and name not in told:
+                told.add(name)
+                print(
+                    f"{name} ended: $ins-fetch and $ins-verify answer 503 from now on, the rest goes on.",
+                    flush=True,
+                )
+        time.sleep(0.1)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """The stop signals received so far; the parts are stopped by us, in order, not by the terminal."""
+    received: list[int] = []
+    former = {
+        number: signal.signal(number, lambda caught, _frame: received.append(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _refuse_the_real_world(environment: Mapping[str, str]) -> None:
+    endpoint = environment.get("FHIR_INS_INSI_ENDPOINT")
+    if endpoint and urlsplit(endpoint).hostname not in _LOOPBACK:
+        raise SandboxError(
+            "The sandbox never talks to a real INSi: unset FHIR_INS_INSI_ENDPOINT, or run `fhir-ins serve`."
+        )
+    if uri := environment.get("FHIR_INS_MONGODB_URI"):
+        try:
+            hosts = parse_uri(uri, validate=False)["nodelist"] if not uri.startswith("mongodb+srv:") else [("srv", 0)]
+        except (PyMongoError, ValueError) as error:
+            raise SandboxError("FHIR_INS_MONGODB_URI is not a MongoDB URI.") from error
+        if any(host not in _LOOPBACK for host, _ in hosts):
+            raise SandboxError(
+                "The sandbox writes to a MongoDB on this machine only: unset FHIR_INS_MONGODB_URI, "
+                "or run `fhir-ins serve`."
+            )
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SandboxError(
+                f"Port {port} is in use: stop what listens there, or choose another one: "
+                "FHIR_INS_PORT=8081 make sandbox."
+            ) from error
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _banner(
+    port: int,
+    directory: Path,
+    mongodb: str,
+    insi: Mapping[str, str],
+    simulator: subprocess.Popen[bytes] | None,
+) -> str:
+    endpoint = insi["FHIR_INS_INSI_ENDPOINT"]
+    return _BANNER.format(
+        port=port,
+        directory=_shown(directory),
+        mongodb=mongodb.partition("?")[0] if "@" not in mongodb else "as configured",
+        insi=f"{endpoint} (simulator, process {simulator.pid}: kill it to see INSi away)" if simulator else endpoint,
+        log=_shown(directory / "server.log"),
+        rights=", ".join(_RIGHTS),
+    )
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _last_lines(log: Path) -> str:
+    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-10:])

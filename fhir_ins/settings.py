@@ -1,0 +1,64 @@
+"""Every setting, each an environment variable FHIR_INS_… and an option of `fhir-ins serve`."""
+
+from pathlib import Path
+from typing import Annotated
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import Field, HttpUrl, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from fhir_ins import __version__
+from fhir_ins.security.caller import Right
+
+
+class Settings(BaseSettings):
+    """The configuration of one server process. The descriptions are the help of the command line."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_INS_", extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; only loopback until callers authenticate.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on.")
+    base_url: HttpUrl | None = Field(
+        None,
+        description="Public base URL of the API, such as https://fhir.example.fr/fhir; else that of each request.",
+    )
+    mongodb_uri: SecretStr = Field(
+        SecretStr("mongodb://127.0.0.1:27017/?directConnection=true"),
+        description="MongoDB, a replica set (transactions are needed).",
+    )
+    mongodb_database: str = Field("fhir_ins", description="Name of the database.")
+    tenant: str = Field("default", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The structure whose data this is.")
+    rights: Annotated[frozenset[Right], NoDecode] = Field(
+        frozenset({Right.READ}),
+        description="Rights of every caller until tokens exist, comma-separated: "
+        + ", ".join(right.value for right in Right)
+        + ".",
+    )
+    max_body_bytes: int = Field(2_000_000, ge=1000, description="Greatest request body.")
+    wrong_key_is_error: bool = Field(True, description="Refuse a matricule whose key is wrong.")
+    insi_endpoint: HttpUrl | None = Field(None, description="The téléservice INSi; without it $ins-fetch answers 502.")
+    insi_pkcs12: Path | None = Field(None, description="The organisation's client certificate, a PKCS#12 file.")
+    insi_pkcs12_passphrase: SecretStr = Field(SecretStr(""), description="Passphrase of the PKCS#12 file.")
+    insi_trust: Path | None = Field(None, description="PEM file of the authorities of INSi's server certificate.")
+    insi_idam: str = Field("", description="LPS authorisation number (IDAM) given by the CNDA.")
+    insi_lps_name: str = Field("fhir-ins", description="Name of the software (LPS/Nom).")
+    insi_lps_version: str = Field(__version__, description="Version of the software (LPS/Version).")
+    insi_lps_instance: str = Field(
+        "",
+        description="UUID of this installation (LPS/Instance), stable; else derived from tenant and database.",
+    )
+    insi_emetteur: str = Field("", description="Emetteur of the contexts; else the OU of the certificate.")
+    insi_given_names_joined: bool = Field(True, description="Send all given names in one Prenom; else one Prenom each.")
+    insi_connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect to INSi.")
+    insi_total_timeout: float = Field(20.0, gt=0, description="Seconds for one whole call of INSi.")
+    insi_retry_after: int = Field(30, ge=1, description="Seconds of Retry-After when INSi is away.")
+
+    @field_validator("rights", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+    @property
+    def lps_instance(self) -> str:
+        """The installation's UUID: as set, else the same at every start for this tenant and database."""
+        return self.insi_lps_instance or str(uuid5(NAMESPACE_URL, f"fhir-ins:{self.tenant}:{self.mongodb_database}"))

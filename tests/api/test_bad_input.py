@@ -1,0 +1,158 @@
+"""What a tired integrator sends by mistake: a 4xx OperationOutcome with the place and the remedy; nothing is stored."""
+
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from people import ADRUN, ins_identifier, patient, reliability
+
+TYPE = {"Content-Type": "application/fhir+json"}
+
+CASES: list[tuple[str, bytes, int, str | None]] = [
+    ("malformed JSON", b'{"resourceType":"Patient",', 400, None),
+    ("an array", b"[]", 400, None),
+    ("not UTF-8", b'{"resourceType":"Patient","language":"\xff"}', 400, None),
+    ("a duplicate key", b'{"resourceType":"Patient","active":true,"active":false}', 400, None),
+    ("nothing", b"", 400, None),
+    ("no resourceType", b"{}", 400, "resourceType"),
+    ("another type", b'{"resourceType":"Observation"}', 400, "resourceType"),
+    ("an unknown element", orjson.dumps(patient(nickname="Zo")), 400, "Patient.nickname"),
+    ("gender M", orjson.dumps(patient(gender="M")), 400, "Patient.gender"),
+    ("30 February", orjson.dumps(patient(birthDate="1975-02-30")), 400, "Patient.birthDate"),
+    ("a French date", orjson.dumps(patient(birthDate="31/12/1975")), 400, "Patient.birthDate"),
+    ("a name that is no list", orjson.dumps(patient(name={"family": "ADRUN"})), 400, "Patient.name"),
+    ("an empty list", orjson.dumps(patient(telecom=[])), 400, "Patient.telecom"),
+    ("a null", orjson.dumps(patient(active=None)), 400, "Patient.active"),
+    ("a wrong key", orjson.dumps(patient(identifier=[ins_identifier("275126322074975")])), 422,
+     "Patient.identifier[0].value"),
+    ("13 characters", orjson.dumps(patient(identifier=[ins_identifier("2751263220749")])), 422,
+     "Patient.identifier[0].value"),
+    ("an INS without value", orjson.dumps(patient(identifier=[{"system": "urn:oid:1.2.250.1.213.1.4.8"}])), 422,
+     "Patient.identifier[0].value"),
+    ("a matricule as an IPP", orjson.dumps(patient(identifier=[{"system": "urn:ipp", "value": ADRUN}])), 422,
+     "Patient.identifier[0].value"),
+    ("a matricule in an address", orjson.dumps(patient(address=[{"text": "INS 2 75 12 63 220 749 74"}])), 422,
+     "Patient.address[0].text"),
+    ("a matricule in a link",
+     orjson.dumps(patient(link=[{"other": {"identifier": ins_identifier()}, "type": "seealso"}])), 422,
+     "Patient.link[0].other.identifier"),
+    ("a citizen address",
+     orjson.dumps(patient(telecom=[{"system": "email", "value": f"{ADRUN}@patient.mssante.fr"}])), 422,
+     "Patient.telecom[0].value"),
+    ("VALI without date", orjson.dumps(patient(extension=[reliability("VALI")])), 422, None),
+    ("VALI tomorrow", orjson.dumps(patient(extension=[reliability("VALI", "2999-01-01", "CN")])), 422, None),
+    ("VALI by driving licence", orjson.dumps(patient(extension=[reliability("VALI", "2026-01-01", "PC")])), 422, None),
+    ("douteux and fictif", orjson.dumps(patient(extension=[reliability("DOUT"), reliability("FICT")])), 422, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "expression"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+async def test_a_mistake_is_told_with_its_place_and_nothing_is_stored(
+    fhir: httpx.AsyncClient, body: bytes, status: int, expression: str | None
+) -> None:
+    answer = await fhir.post("/Patient", content=body, headers=TYPE)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/fhir+json")
+    issue = answer.json()["issue"][0]
+    assert issue["severity"] == "error"
+    assert issue["details"]["text"]
+    if expression:
+        assert expression in issue["expression"]
+    assert ADRUN not in answer.text
+    assert (await fhir.get("/Patient")).json()["total"] == 0
+
+
+async def test_lower_case_traits_are_accepted(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post("/Patient", json=patient(name=[{"use": "official", "family": "adrun", "given": ["zoé"]}]))
+    assert answer.status_code == 201
+    assert answer.json()["name"][0]["family"] == "adrun"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "application/x-www-form-urlencoded",
+        "application/fhir+xml",
+        "text/plain",
+        "application/fhir+json; charset=iso-8859-1",
+        "application/fhir+json; fhirVersion=5.0",
+    ],
+)
+async def test_another_media_type_is_415(fhir: httpx.AsyncClient, content_type: str | None) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = await fhir.post("/Patient", content=orjson.dumps(patient()), headers=headers)
+    assert answer.status_code == 415
+    assert "application/fhir+json" in answer.text or "UTF-8" in answer.text or "R4" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/fhir+json", 200),
+        ("application/json", 200),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 200),
+        ("application/fhir+json; fhirVersion=4.0", 200),
+        ("application/fhir+xml", 406),
+        ("application/json;q=0", 406),
+        ("application/fhir+json; fhirVersion=5.0", 406),
+    ],
+)
+async def test_accept(fhir: httpx.AsyncClient, accept: str, status: int) -> None:
+    assert (await fhir.get("/metadata", headers={"Accept": accept})).status_code == status
+
+
+@pytest.mark.parametrize(("wanted", "status"), [("json", 200), ("application/fhir%2Bjson", 200), ("xml", 406)])
+async def test_format_prevails_over_accept(fhir: httpx.AsyncClient, wanted: str, status: int) -> None:
+    answer = await fhir.get(f"/metadata?_format={wanted}", headers={"Accept": "application/fhir+xml"})
+    assert answer.status_code == status
+
+
+async def test_a_body_beyond_the_limit_is_413(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post("/Patient", content=b" " * 2_100_000, headers=TYPE)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/Observation", 404),
+        ("GET", "/Patient/a/b", 404),
+        ("GET", "/Patient/$ins-fetch", 405),
+        ("DELETE", "/Patient", 405),
+        ("PATCH", "/Patient/x", 405),
+        ("POST", "/Patient/x", 405),
+        ("POST", "/metadata", 405),
+        ("GET", "/Patient/..%2f..%2fetc", 404),
+        ("GET", "/Patient/" + "x" * 65, 404),
+    ],
+)
+async def test_an_address_or_method_we_do_not_have(
+    fhir: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await fhir.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = ["id", "meta", "text", "contained", "extension", "identifier", "name", "telecom", "gender", "birthDate", "link",
+         "deceasedBoolean", "address", "contact", "_birthDate", "language", "implicitRules"]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(elements=st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4))
+async def test_whatever_is_sent_never_makes_a_500(fhir: httpx.AsyncClient, elements: dict[str, Any]) -> None:
+    answer = await fhir.post("/Patient", json={"resourceType": "Patient", **elements})
+    assert answer.status_code in (201, 400, 422)
