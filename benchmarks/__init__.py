@@ -1,0 +1,1 @@
+"""How fast the server is, beside the least a server could do on the same database: `python -m benchmarks`."""
