@@ -42,6 +42,7 @@ def serve(**options: str | None) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=25,
     )
 

@@ -27,7 +27,9 @@ async def search(request: Request) -> Response:
     require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.READ)
-    pairs = _pairs(request.url.query) + (await _form(request) if request.method == "POST" else [])
+    pairs = _pairs(request.scope["query_string"].decode("latin-1")) + (
+        await _form(request) if request.method == "POST" else []
+    )
     after, pairs = _position(request, caller, pairs)
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower()
     found = parse(pairs, PARAMETERS["Patient"], lenient=lenient)

@@ -1,7 +1,6 @@
 """Search keys as they stand in a document's `ix`: typed strings in one array, so that one index serves every parameter.
 
-A token key says who may find the resource by it: everyone, or (prefixed) only those who read the reference form or
-only those who read the conveyed one. A caller's query asks for the plain key and the key of its own audience.
+A token key that only the reference form has is prefixed: nobody but a holder of ins.reference asks for it so.
 """
 
 from collections.abc import Iterable
@@ -9,22 +8,19 @@ from typing import Any
 
 from fhir_ins.fhir.search_parameters import Keys, Token, keys_of
 
-ORDINARY = "o!"
 REFERENCE = "r!"
 _SEPARATOR = "\x1f"
 
 
 def index_document(conveyed: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-    """The `ix` of a resource whose reference form differs from the conveyed one, or not (None).
+    """The `ix` of a resource; `reference` is its reference form where it has one of its own.
 
-    Strings and dates are those of the conveyed form; the forms differ by identifiers and profiles only.
+    That form has all the conveyed one has, and identifiers more; strings and dates are the same.
     """
     found = keys_of(conveyed)
     tokens = set(token_keys(found))
     if reference is not None:
-        hidden = set(token_keys(keys_of(reference)))
-        common = tokens & hidden
-        tokens = common | {ORDINARY + key for key in tokens - common} | {REFERENCE + key for key in hidden - common}
+        tokens |= {REFERENCE + key for key in set(token_keys(keys_of(reference))) - tokens}
     return {
         "token": sorted(tokens),
         "string": sorted(string_key(name, folded) for name, folded in found.strings),

@@ -10,7 +10,7 @@ from fhir_ins.fhir.dates import Span
 from fhir_ins.fhir.folding import fold
 from fhir_ins.fhir.search import Criterion, DateValue, Search, TokenValue
 from fhir_ins.fhir.search_parameters import Token
-from fhir_ins.store.keys import code_key, string_key, system_key, token_key
+from fhir_ins.store.keys import REFERENCE, code_key, string_key, system_key, token_key
 
 Filter = dict[str, Any]
 
@@ -18,18 +18,19 @@ NOTHING: Filter = {"id": {"$in": []}}
 _LAST = "\uffff"
 
 
-def compiled(search: Search, audience: str) -> list[Filter]:
-    """One filter a criterion, all to match; `audience` is the prefix of the keys this caller alone may use."""
-    return [_criterion(criterion, audience) for criterion in search.criteria]
+def compiled(search: Search, *, reference: bool) -> list[Filter]:
+    """One filter a criterion, all to match; `reference`: the caller may find a resource by its reference form."""
+    return [_criterion(criterion, reference) for criterion in search.criteria]
 
 
-def _criterion(criterion: Criterion, audience: str) -> Filter:
+def _criterion(criterion: Criterion, reference: bool) -> Filter:
     name = criterion.parameter.name
     if name == "_id":
         return {"id": {"$in": [value.code for value in criterion.values if isinstance(value, TokenValue)]}}
     tokens = [_token(name, value) for value in criterion.values if isinstance(value, TokenValue)]
     if tokens:
-        return {"ix.token": {"$in": [prefix + key for key in tokens for prefix in ("", audience)]}}
+        tokens += [REFERENCE + key for key in tokens] if reference else []
+        return {"ix.token": tokens[0] if len(tokens) == 1 else {"$in": tokens}}
     others = [_ranged(name, value) for value in criterion.values if not isinstance(value, TokenValue)]
     return others[0] if len(others) == 1 else {"$or": others}
 

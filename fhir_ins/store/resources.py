@@ -19,7 +19,6 @@ from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database, Document
 from fhir_ins.store.documents import Draft, resource_key, version_document
 from fhir_ins.store.identities import identity_of
-from fhir_ins.store.keys import ORDINARY, REFERENCE
 from fhir_ins.store.query import compiled
 
 
@@ -133,9 +132,8 @@ class Resources:
         return await self._write(caller, current.type, current.id, draft, current)
 
     def _filters(self, caller: Caller, type_: str, search: Search) -> list[Document]:
-        audience = REFERENCE if caller.may(Right.REFERENCE) else ORDINARY
         here: Document = {"tenant": caller.tenant, "type": type_, "live": True}
-        return [here, *compiled(search, audience)]
+        return [here, *compiled(search, reference=caller.may(Right.REFERENCE))]
 
     async def _write(
         self, caller: Caller, type_: str, id_: str, draft: Draft | None, current: Current | None

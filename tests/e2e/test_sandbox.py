@@ -1,0 +1,102 @@
+"""`make sandbox`, as a newcomer has it: one command, real parts, nothing lost, nothing left."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from people import ADRUN_TRAITS, patient
+from sandbox import Sandbox, running, start
+
+
+def await_end_of(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_it_starts_serves_stops_cleanly_and_starts_again_on_the_same_data(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox:
+        assert f"{sandbox.base}/Patient/\\$ins-fetch" in sandbox.printed
+        with sandbox.client() as fhir:
+            answer = fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS).json()
+            stored = next(found for found in answer["parameter"] if found["name"] == "stored")
+            reference = stored["valueReference"]["reference"]
+        pids = sandbox.children()
+        assert set(pids) == {"mongod", "simulator", "serve"}
+    assert sandbox.process.returncode == 0
+    assert "Traceback" not in sandbox.printed
+    for pid in pids.values():
+        await_end_of(pid)
+    with running(tmp_path) as again, again.client() as fhir:
+        assert fhir.get(f"/{reference}").status_code == 200
+
+
+def test_without_insi_the_rest_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox, sandbox.client() as fhir:
+        os.kill(sandbox.children()["simulator"], signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while "simulator ended" not in sandbox.printed and time.monotonic() < deadline:
+            time.sleep(0.05)
+        answer = fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["issue"][0]["code"] == "transient"
+        created = fhir.post("/Patient", json=patient())
+        assert created.status_code == 201
+        assert fhir.get(created.headers["location"]).status_code == 200
+
+
+def test_an_acknowledged_create_survives_kill_9_of_server_and_mongod(tmp_path: Path) -> None:
+    sandbox = start(tmp_path)
+    with sandbox.client() as fhir:
+        created = fhir.post("/Patient", json=patient())
+        pids = sandbox.children()
+        for name in ("serve", "mongod"):
+            os.kill(pids[name], signal.SIGKILL)
+    assert created.status_code == 201
+    assert sandbox.wait() == 1
+    assert "ended" in sandbox.printed
+    for pid in pids.values():
+        await_end_of(pid)
+    with running(tmp_path) as again, again.client() as fhir:
+        assert fhir.get(f"/Patient/{created.json()['id']}").content == created.content
+
+
+def test_its_parts_end_with_it_even_when_it_is_killed(tmp_path: Path) -> None:
+    sandbox = start(tmp_path)
+    pids = sandbox.children()
+    os.kill(sandbox.process.pid, signal.SIGKILL)
+    sandbox.wait()
+    for pid in pids.values():
+        await_end_of(pid)
+    with running(tmp_path) as again, again.client() as fhir:
+        assert fhir.get("/metadata").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"FHIR_INS_INSI_ENDPOINT": "https://services-ps-tlsm.ameli.fr/lps"}, "never talks to a real INSi"),
+        ({"FHIR_INS_MONGODB_URI": "mongodb://db.example.fr:27017"}, "MongoDB on this machine only"),
+        ({"FHIR_INS_MONGODB_URI": "mongodb+srv://db.example.fr"}, "MongoDB on this machine only"),
+    ],
+)
+def test_it_refuses_the_real_world(tmp_path: Path, environment: dict[str, str], told: str) -> None:
+    sandbox = refused(tmp_path, **environment)
+    assert told in sandbox.printed
+
+
+def test_a_port_or_a_directory_in_use_is_told_with_the_remedy(tmp_path: Path) -> None:
+    with running(tmp_path / "first") as first:
+        assert "FHIR_INS_PORT=" in refused(tmp_path / "second", FHIR_INS_PORT=str(first.port)).printed
+        assert "already in use" in refused(tmp_path / "first").printed
+
+
+def refused(directory: Path, **environment: str) -> Sandbox:
+    sandbox = start(directory, **environment)
+    assert sandbox.wait() == 1
+    assert "Traceback" not in sandbox.printed
+    return sandbox
