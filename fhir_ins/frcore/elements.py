@@ -32,4 +32,6 @@ def filtered(element: Json, name: str, keep: Callable[[Any], bool]) -> Json:
 def with_extension(element: Json, extension: Json | None, url: str) -> Json:
     """A copy of `element` where `extension` stands for every one with this URL (None: without any)."""
     others = [found for found in element.get("extension", ()) if found.get("url") != url]
-    return with_list(element, "extension", [*others, extension] if extension else others)
+    rest = {key: value for key, value in element.items() if key != "extension"}
+    kept = [*others, extension] if extension else others
+    return {"extension": kept, **rest} if kept else rest

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_ins.fhir.json import serialise
+from fhir_ins.fhir.ordering import in_order
 from fhir_ins.ins.identity import Identity
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import FIRST_SCHEMA, MIGRATIONS, Document
@@ -63,11 +64,7 @@ def _later_than(before: datetime | None) -> datetime:
 
 
 def with_server_elements(form: dict[str, Any], id_: str, number: int, updated: datetime) -> dict[str, Any]:
-    """The server's own id and meta first, the client's other meta elements kept."""
-    meta = {
-        **form.get("meta", {}),
-        "versionId": str(number),
-        "lastUpdated": updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
-    rest = {key: value for key, value in form.items() if key not in ("resourceType", "id", "meta")}
-    return {"resourceType": form["resourceType"], "id": id_, "meta": meta, **rest}
+    """The form with the server's own id and meta (the client's other meta elements kept), its elements in order."""
+    instant = updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    meta = {"versionId": str(number), "lastUpdated": instant, **form.get("meta", {})}
+    return in_order({**form, "id": id_, "meta": meta})

@@ -1,0 +1,68 @@
+"""The README and the getting-started page, pasted as they stand into a shell beside a running sandbox."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from sandbox import running
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+VOLATILE = [
+    (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<instant>"),
+    (re.compile(r'("dateCollection","valueDate":)"[\d-]+"'), r'\1"<day>"'),
+]
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    return BLOCK.findall((ROOT / page).read_text())
+
+
+def lasting(answer: str) -> str:
+    for volatile, shown in VOLATILE:
+        answer = volatile.sub(shown, answer)
+    return answer.strip()
+
+
+def pasted(command: str, directory: Path) -> str:
+    done = subprocess.run(["bash", "-c", command], cwd=directory, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory):
+    directory = tmp_path_factory.mktemp("reader")
+    with running(directory) as sandbox:
+
+        def run(command: str) -> str:
+            here = command.replace("127.0.0.1:8080", f"127.0.0.1:{sandbox.port}")
+            return pasted(here, directory).replace(f"127.0.0.1:{sandbox.port}", "127.0.0.1:8080")
+
+        yield run
+
+
+def test_the_readme_examples_answer_what_it_says(shell) -> None:
+    found = blocks("README.md")
+    examples = [
+        (command, found[index + 1][1])
+        for index, (kind, command) in enumerate(found)
+        if "curl" in command and kind == "sh"
+    ]
+    assert len(examples) == 4
+    for command, answer in examples:
+        assert lasting(shell(command)) == lasting(answer)
+
+
+def test_the_getting_started_page_qualifies_and_withdraws(shell) -> None:
+    """After the README's examples, in one shell, as a reader would."""
+    commands = [command for kind, command in blocks("docs/getting-started.md") if kind == "sh"]
+    answers = shell("\n".join(f"{command}\necho '<<>>'" for command in commands)).split("<<>>")
+    qualified, found, withdrawn = answers[:3]
+    assert '"value":"275126322074974"' in qualified
+    assert '"code":"VALI"' in qualified
+    assert '"total":1' in found
+    assert "275126322074974" not in withdrawn.partition('"resourceType":"Bundle"')[0]
+    assert '"total":0' in withdrawn
