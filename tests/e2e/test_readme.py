@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory):
 
 def test_the_readme_examples_answer_what_it_says(shell) -> None:
     found = blocks("README.md")
-    examples = [
-        (command, found[index + 1][1])
-        for index, (kind, command) in enumerate(found)
-        if "curl" in command and kind == "sh"
-    ]
+    examples = [(command, answer) for (_, command), (kind, answer) in pairwise(found) if kind == "json"]
     assert len(examples) == 4
     for command, answer in examples:
         assert lasting(shell(command)) == lasting(answer)
