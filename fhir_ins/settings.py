@@ -16,7 +16,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FHIR_INS_", extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Callers do not authenticate yet: keep it where only they can reach it.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on. Callers do not authenticate yet: keep it where only they can reach it.",
+    )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on.")
     base_url: HttpUrl | None = Field(
         None,
