@@ -7,6 +7,7 @@ import time
 from uuid import uuid4
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +39,8 @@ class AccessLog:
 
         try:
             await self.app(scope, receive, observed)
+        except ClientDisconnect:
+            status = 499  # as proxies log a caller who left before the answer
         except Exception as error:
             _log.error(
                 "unexpected_error",

@@ -13,8 +13,13 @@ from fhir_ins.fhir.structure import validate
 
 async def resource_body(request: Request, *types: str) -> dict[str, Any]:
     """The body as a valid resource of one of `types`. Raises UnsupportedMediaType, TooLarge or BadRequest."""
+    return resource_in(request, await bounded_body(request), *types)
+
+
+def resource_in(request: Request, body: bytes, *types: str) -> dict[str, Any]:
+    """The same, of a body already read."""
     require_json_body(request)
-    resource = parse(await bounded_body(request))
+    resource = parse(body)
     if resource.get("resourceType") not in types:
         wanted = " or ".join(types)
         raise BadRequest(f"The body must be a {wanted}: set resourceType to it.", "resourceType", code="structure")

@@ -1,7 +1,7 @@
 """What every endpoint reaches for: who calls, the store, the téléservice, the base URL."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from starlette.requests import Request
@@ -43,6 +43,11 @@ def base_url(request: Request) -> str:
     if configured:
         return str(configured).rstrip("/")
     return str(request.base_url).rstrip("/") + BASE
+
+
+def latest_day() -> str:
+    """The latest day it is anywhere, overseas France included: what is dated after it is in the future."""
+    return (datetime.now(UTC) + timedelta(hours=14)).date().isoformat()
 
 
 def today() -> str:

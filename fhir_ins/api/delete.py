@@ -8,28 +8,26 @@ from starlette.responses import Response
 
 from fhir_ins.api.conditional import expected_version, require_version
 from fhir_ins.api.context import caller_of, context_of
-from fhir_ins.api.patients import changed_meanwhile
-from fhir_ins.security.caller import Right
-from fhir_ins.store.resources import VersionChanged
-
-_ATTEMPTS = 5
+from fhir_ins.api.patients import over_current
+from fhir_ins.api.responses import PRIVATE
+from fhir_ins.security.caller import Caller, Right
 
 
 async def delete(request: Request) -> Response:
     caller = caller_of(request)
     caller.require(Right.WRITE)
     expected = expected_version(request)
+    number = await over_current(lambda: _deleted(request, caller, expected))
+    return Response(status_code=204, headers={**PRIVATE, **({"ETag": f'W/"{number}"'} if number else {})})
+
+
+async def _deleted(request: Request, caller: Caller, expected: int | None) -> int | None:
+    """The number of the version that says it is deleted; None when there never was one."""
     resources = context_of(request).resources
-    for _ in range(_ATTEMPTS):
-        current = await resources.current(caller, "Patient", request.path_params["id"])
-        if current is None:
-            return Response(status_code=204)
-        require_version(expected, current.number)
-        if current.body is None:
-            return Response(status_code=204, headers={"ETag": f'W/"{current.number}"'})
-        try:
-            version = await resources.replace(caller, current, None)
-        except VersionChanged:
-            continue
-        return Response(status_code=204, headers={"ETag": f'W/"{version.number}"'})
-    raise changed_meanwhile()
+    current = await resources.current(caller, "Patient", request.path_params["id"])
+    if current is None:
+        return None
+    require_version(expected, current.number)
+    if current.body is None:
+        return current.number
+    return (await resources.replace(caller, current, None)).number

@@ -36,12 +36,15 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_database_error(request: Request, error: Exception) -> Response:
-    """MongoDB is away or too slow: nothing was half-written, the same request may be sent again."""
+    """MongoDB is away or too slow. Nothing is ever half-written, but whether a write was done may be unknown."""
     assert isinstance(error, PyMongoError)  # noqa: S101 - registered for this class
     if not (error.timeout or isinstance(error, _AWAY)):
         raise error
     _log.error("mongodb_unavailable", error=type(error).__name__)
-    issue = Issue("transient", "MongoDB does not answer; nothing was changed by this request. Try again later.")
+    text = "MongoDB does not answer. Try again later."
+    if request.method != "GET":
+        text += " Whether this request was carried out is not known: look before repeating it."
+    issue = Issue("transient", text)
     return resource_response(operation_outcome([issue]), 503, {"Retry-After": "5"})
 
 

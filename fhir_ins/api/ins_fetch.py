@@ -27,10 +27,12 @@ from fhir_ins.api.patients import (
     current_patient,
     draft,
     known_patient,
+    over_current,
     writer,
 )
 from fhir_ins.api.responses import resource_response
 from fhir_ins.fhir.operations import answer, part, parts
+from fhir_ins.fhir.outcome import placed_at
 from fhir_ins.frcore.forms import forms
 from fhir_ins.frcore.traits import traits_of
 from fhir_ins.frcore.writes import Known, attached, written
@@ -41,8 +43,6 @@ from fhir_ins.insi.port import Call, Found, SeveralIdentities
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.documents import with_server_elements
 from fhir_ins.store.resources import AlreadyHeld, VersionChanged
-
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,12 @@ async def ins_fetch(request: Request) -> Response:
     caller = caller_of(request)
     caller.require(Right.FETCH)
     given = fetch_input(await operation_arguments(request, FETCH))
-    if given.persist:
+    if given.persist:  # what is stored is shown in the answer
         caller.require(Right.WRITE)
-    start = written(given.patient, None, writer(request, caller))
-    refuse_blocked(start.identity)
+        caller.require(Right.READ)
+    with placed_at(given.place, "Patient"):
+        start = written(given.patient, None, writer(request, caller))
+        refuse_blocked(start.identity)
     found, calls = await ask(request, given.traits, given.place_of)
     if not isinstance(found, Found):
         return _response(found, None, calls)
@@ -76,6 +78,7 @@ async def ins_fetch_instance(request: Request) -> Response:
     require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.FETCH)
+    caller.require(Right.READ)
     given = fetch_input(await operation_arguments(request, FETCH), instance=True)
     if given.persist:
         caller.require(Right.WRITE)
@@ -120,18 +123,19 @@ async def _kept(
     if not given.persist or (differing and not given.accept_traits):
         return Kept(_shown(fresh), None, differing)
     resources = context_of(request).resources
-    for _ in range(_ATTEMPTS):
+
+    async def attempt() -> Kept:
+        holder = await resources.holder(caller, new.active)
+        if holder is not None:
+            return await _kept_on_holder(request, caller, given, holder, new, differing)
         try:
-            holder = await resources.holder(caller, new.active)
-            if holder is None:
-                version = await resources.create(caller, "Patient", draft(fresh))
-                shown = with_server_elements(_shown(fresh), version.id, version.number, version.updated)
-                return Kept(shown, f"Patient/{version.id}", differing)
-            if kept := await _kept_on_holder(request, caller, given, holder, new, differing):
-                return kept
-        except (AlreadyHeld, VersionChanged):
-            continue
-    raise changed_meanwhile()
+            version = await resources.create(caller, "Patient", draft(fresh))
+        except AlreadyHeld as error:
+            raise VersionChanged from error
+        shown = with_server_elements(_shown(fresh), version.id, version.number, version.updated)
+        return Kept(shown, f"Patient/{version.id}", differing)
+
+    return await over_current(attempt)
 
 
 async def _kept_on_holder(
@@ -141,8 +145,8 @@ async def _kept_on_holder(
     holder: str,
     new: Obtained,
     differing: tuple[Comparison, ...],
-) -> Kept | None:
-    """Refresh the Patient that has this INS; None when it was deleted meanwhile.
+) -> Kept:
+    """Refresh the Patient that has this INS. Raises VersionChanged when it was changed or deleted meanwhile.
 
     Where INSi has changed the traits since, that is a discrepancy too, to be accepted before it is written.
     """
@@ -150,17 +154,18 @@ async def _kept_on_holder(
     current = await resources.current(caller, "Patient", holder)
     before = known_patient(current) if current else None
     if current is None or before is None:
-        return None
+        raise VersionChanged
     after = attached(before, new)
     changed = _discrepancies(traits_of(before.patient), new.traits)
+    told = tuple({found.trait: found for found in (*changed, *differing)}.values())
     if changed and not given.accept_traits:
-        return Kept(_shown(after), None, (*differing, *changed))
+        return Kept(_shown(after), None, told)
     number, updated = current.number, current.updated
     if not same_answer(before.identity.obtained, new):
         version = await resources.replace(caller, current, draft(after))
         number, updated = version.number, version.updated
     shown = with_server_elements(_shown(after), current.id, number, updated)
-    return Kept(shown, f"Patient/{current.id}", (*differing, *changed))
+    return Kept(shown, f"Patient/{current.id}", told)
 
 
 def _shown(known: Known) -> dict[str, Any]:

@@ -25,9 +25,10 @@ from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import VERIFY, operation_arguments, patient_place
 from fhir_ins.api.patients import already_held, changed_meanwhile, current_patient, draft
 from fhir_ins.api.responses import resource_response
-from fhir_ins.fhir.operations import answer, part, parts
-from fhir_ins.fhir.outcome import BadRequest, Unprocessable
-from fhir_ins.frcore.traits import traits_of
+from fhir_ins.fhir.operations import Argument, answer, part, parts
+from fhir_ins.fhir.outcome import BadRequest, Unprocessable, placed_at
+from fhir_ins.frcore.reliability import claim_of
+from fhir_ins.frcore.traits import contradictions, traits_of
 from fhir_ins.frcore.writes import Known, attached, supplied_numbers
 from fhir_ins.ins.comparison import Comparison, Verdict, compare
 from fhir_ins.ins.identity import Identity, InsNumber
@@ -68,13 +69,8 @@ async def ins_verify(request: Request) -> Response:
     if not given["patient"]:
         raise BadRequest("The parameter patient is needed at type level.", "Parameters.parameter", code="required")
     argument = given["patient"][0]
-    numbers = supplied_numbers(argument.value)
-    if len(numbers) != 1:
-        raise Unprocessable(
-            "The patient to verify needs one INS identifier, under its OID.",
-            f"{argument.expression}.identifier",
-        )
-    subject = Subject(numbers[0], traits_of(argument.value), patient_place(argument), shown=True)
+    with placed_at(argument.expression, "Patient"):
+        subject = _given_subject(argument, wrong_key_is_error=context_of(request).settings.wrong_key_is_error)
     found, calls = await ask(request, subject.traits, subject.place_of)
     return _response(subject, _verified(subject, found), calls, None)
 
@@ -84,6 +80,7 @@ async def ins_verify_instance(request: Request) -> Response:
     require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.VERIFY)
+    caller.require(Right.READ)
     if (await operation_arguments(request, VERIFY))["patient"]:
         raise BadRequest("At instance level the stored Patient is verified: leave patient out.", "Parameters.parameter")
     current, before = await current_patient(request, caller, request.path_params["id"])
@@ -98,6 +95,17 @@ async def ins_verify_instance(request: Request) -> Response:
     return _response(subject, verification, calls, after.identity)
 
 
+def _given_subject(argument: Argument, *, wrong_key_is_error: bool) -> Subject:
+    patient = argument.value
+    refuse_blocked(Identity(attributes=claim_of(patient).attributes))
+    if issues := contradictions(patient):
+        raise Unprocessable(issues)
+    numbers = supplied_numbers(patient, wrong_key_is_error=wrong_key_is_error)
+    if len(numbers) != 1:
+        raise Unprocessable("The patient to verify needs one INS identifier, under its OID.", "Patient.identifier")
+    return Subject(numbers[0], traits_of(patient), patient_place(argument), shown=True)
+
+
 def _stored_subject(known: Known, caller: Caller) -> Subject:
     identity = known.identity
     if identity.obtained:
@@ -106,7 +114,7 @@ def _stored_subject(known: Known, caller: Caller) -> Subject:
         number, traits = identity.supplied[0], traits_of(known.patient)
     else:
         raise Unprocessable(
-            "This Patient has no matricule to verify: obtain one with Patient/{id}/$ins-fetch.",
+            "This Patient has not one matricule to verify: obtain it with Patient/{id}/$ins-fetch.",
             "Patient.identifier",
         )
     shown = identity.qualified or caller.may(Right.REFERENCE)

@@ -14,24 +14,32 @@ JSON = "application/fhir+json; charset=utf-8"
 _JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
 _WILDCARDS = frozenset({"*/*", "application/*", "text/*"})
 _FORMATS = _JSON_TYPES | {"json"}
+_R4 = "This server speaks FHIR R4: use fhirVersion=4.0, or leave it out."
 _ZERO = re.compile(r"q=0(\.0*)?")
 
 
 def require_json_answer(request: Request) -> None:
-    """Raise NotAcceptable unless `_format` (which prevails) or Accept allows JSON."""
+    """Raise NotAcceptable unless `_format` (which prevails) or Accept allows JSON of R4."""
     wanted = request.query_params.get("_format")
     if wanted is not None:
-        name, parameters = _media_type(wanted.replace(" ", "+"))  # an unescaped + arrives as a blank
-        if name not in _FORMATS:
-            raise NotAcceptable("This server answers in JSON: use _format=json.")
-    else:
-        accept = request.headers.get("accept", "*/*")
-        ranges = [_media_type(item) for item in accept.split(",") if item.strip()] or [("*/*", [])]
-        fitting = [found for found in ranges if _is_json_range(*found)]
-        if not fitting:
-            raise NotAcceptable("This server answers in JSON: send Accept: application/fhir+json.")
-        parameters = fitting[0][1]
-    _require_r4(parameters, NotAcceptable)
+        require_json_format(wanted)
+        return
+    accept = request.headers.get("accept", "*/*")
+    ranges = [_media_type(item) for item in accept.split(",") if item.strip()] or [("*/*", [])]
+    fitting = [parameters for name, parameters in ranges if _is_json_range(name, parameters)]
+    if not fitting:
+        raise NotAcceptable("This server answers in JSON: send Accept: application/fhir+json.")
+    if not any(_is_r4(parameters) for parameters in fitting):
+        raise NotAcceptable(_R4)
+
+
+def require_json_format(wanted: str) -> None:
+    """Raise NotAcceptable unless this value of `_format` is JSON of R4."""
+    name, parameters = _media_type(wanted.replace(" ", "+"))  # an unescaped + arrives as a blank
+    if name not in _FORMATS:
+        raise NotAcceptable("This server answers in JSON: use _format=json.")
+    if not _is_r4(parameters):
+        raise NotAcceptable(_R4)
 
 
 def require_json_body(request: Request) -> None:
@@ -42,7 +50,8 @@ def require_json_body(request: Request) -> None:
     charset = next((item.partition("=")[2].strip('"') for item in parameters if item.startswith("charset=")), "utf-8")
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("FHIR JSON is in UTF-8: send charset=utf-8, or no charset.")
-    _require_r4(parameters, UnsupportedMediaType)
+    if not _is_r4(parameters):
+        raise UnsupportedMediaType(_R4)
 
 
 def _is_json_range(name: str, parameters: list[str]) -> bool:
@@ -50,10 +59,9 @@ def _is_json_range(name: str, parameters: list[str]) -> bool:
     return name in _JSON_TYPES | _WILDCARDS and not refused
 
 
-def _require_r4(parameters: list[str], error: type[NotAcceptable] | type[UnsupportedMediaType]) -> None:
+def _is_r4(parameters: list[str]) -> bool:
     version = next((item.partition("=")[2].strip('"') for item in parameters if item.startswith("fhirversion=")), "4.0")
-    if version not in ("4.0", "4.0.1"):
-        raise error("This server speaks FHIR R4: use fhirVersion=4.0, or leave it out.")
+    return version in ("4.0", "4.0.1")
 
 
 def _media_type(text: str) -> tuple[str, list[str]]:

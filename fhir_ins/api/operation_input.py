@@ -6,27 +6,30 @@ from typing import Any
 
 from starlette.requests import Request
 
-from fhir_ins.api.body import resource_body
+from fhir_ins.api.body import bounded_body, resource_in
 from fhir_ins.api.insi_search import PATIENT_PLACES
 from fhir_ins.api.patients import without_server_elements
 from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.operations import Argument, Arguments, arguments, parameters_in
 from fhir_ins.fhir.outcome import BadRequest
-from fhir_ins.frcore.traits import traits_of
-from fhir_ins.ins.traits import Sex, Trait, Traits
+from fhir_ins.frcore.traits import SEX_OF_GENDER, traits_of
+from fhir_ins.ins.traits import Trait, Traits
 
 FETCH = "ins-fetch"
 VERIFY = "ins-verify"
 
 _TRAIT_NAMES = ("family", "given", "gender", "birthDate", "birthDateIns", "birthPlace")
-_SEX = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
 
 
 @dataclass(frozen=True, slots=True)
 class FetchInput:
-    """The in parameters of $ins-fetch; `place_of` says where each trait stood, for an error to point at."""
+    """The in parameters of $ins-fetch.
+
+    `place` is where the Patient stood and `place_of` where each trait did, for an error to point at.
+    """
 
     patient: dict[str, Any]
+    place: str
     traits: Traits
     place_of: Callable[[Trait], str]
     persist: bool
@@ -41,10 +44,9 @@ def operation_definition(name: str) -> Mapping[str, Any]:
 
 async def operation_arguments(request: Request, name: str) -> Arguments:
     """The arguments in the body, a Parameters resource; no body at all gives none."""
-    expected = parameters_in(operation_definition(name))
-    if request.headers.get("content-length") == "0":
-        return arguments({}, expected)
-    return arguments(await resource_body(request, "Parameters"), expected)
+    body = await bounded_body(request)
+    given = resource_in(request, body, "Parameters") if body else {}
+    return arguments(given, parameters_in(operation_definition(name)))
 
 
 def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
@@ -63,6 +65,7 @@ def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
     patient, traits, place_of = _patient_and_traits(given)
     return FetchInput(
         patient=patient,
+        place=given["patient"][0].expression if given["patient"] else "Patient",
         traits=traits,
         place_of=place_of,
         persist=_flag(given["persist"], default=True),
@@ -79,7 +82,7 @@ def _patient_and_traits(given: Arguments) -> tuple[dict[str, Any], Traits, Calla
     traits = Traits(
         family=_first(given["family"]),
         given=tuple(argument.value for argument in given["given"]),
-        sex=_SEX.get(_first(given["gender"]) or ""),
+        sex=SEX_OF_GENDER.get(_first(given["gender"]) or ""),
         birth_date=_first(date),
         birth_place=_first(given["birthPlace"]),
     )

@@ -1,19 +1,24 @@
 """Between the Patient's rules (`frcore`) and its storage: what is stored as what is known, and back."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from fhir_ins.api.context import context_of, today
+from fhir_ins.api.context import context_of, latest_day
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.outcome import Conflict, Gone, NotFound
 from fhir_ins.frcore.forms import bare, forms
 from fhir_ins.frcore.writes import Known, Writer
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.documents import Draft
-from fhir_ins.store.resources import AlreadyHeld, Current
+from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
 
+T = TypeVar("T")
+
+_ATTEMPTS = 5
 _SERVER_META = frozenset({"versionId", "lastUpdated"})
 
 
@@ -37,13 +42,14 @@ def draft(known: Known) -> Draft:
     return Draft(found.conveyed, found.concealed, found.reference, known.identity)
 
 
-def writer(request: Request, caller: Caller, *, conditional: bool = False) -> Writer:
+def writer(request: Request, caller: Caller, *, version_known: bool = True) -> Writer:
+    """Who writes: on a create there is no version to know, on an update If-Match tells it."""
     return Writer(
         actor=caller.actor,
-        today=today(),
+        today=latest_day(),
         may_qualify=caller.may(Right.QUALIFY),
         is_reference=caller.may(Right.REFERENCE),
-        conditional=conditional,
+        version_known=version_known,
         wrong_key_is_error=context_of(request).settings.wrong_key_is_error,
     )
 
@@ -70,6 +76,14 @@ def already_held(error: AlreadyHeld) -> Conflict:
         "the two; one confirmed INS belongs to one Patient.",
         code="duplicate",
     )
+
+
+async def over_current(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` answers, made again when another request wrote first: each attempt starts from what is current."""
+    for _ in range(_ATTEMPTS):
+        with suppress(VersionChanged):
+            return await attempt()
+    raise changed_meanwhile()
 
 
 def changed_meanwhile() -> Conflict:

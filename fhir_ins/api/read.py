@@ -7,7 +7,7 @@ from fhir_ins.api.conditional import not_modified
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.patients import gone
-from fhir_ins.api.responses import version_headers, version_response
+from fhir_ins.api.responses import PRIVATE, version_headers, version_response
 from fhir_ins.security.caller import Right
 
 
@@ -19,5 +19,5 @@ async def read(request: Request) -> Response:
     if version.body is None:
         raise gone(version.updated)
     if not_modified(request, version.number):
-        return Response(status_code=304, headers=version_headers(version))
+        return Response(status_code=304, headers={**PRIVATE, **version_headers(version)})
     return version_response(version)

@@ -13,15 +13,14 @@ from starlette.responses import Response
 from fhir_ins.api.context import base_url
 from fhir_ins.api.negotiation import JSON
 from fhir_ins.fhir.json import serialise
-from fhir_ins.fhir.outcome import Issue, operation_outcome
 from fhir_ins.store.resources import Version
 
-_PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization, Accept"}
+PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization, Accept"}
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response of ready-made FHIR JSON."""
-    return Response(body, status, {**_PRIVATE, **(headers or {})}, JSON)
+    return Response(body, status, {**PRIVATE, **(headers or {})}, JSON)
 
 
 def resource_response(
@@ -42,8 +41,3 @@ def version_headers(version: Version) -> dict[str, str]:
 def location(request: Request, type_: str, version: Version) -> str:
     """The absolute URL of a version, for Location."""
     return f"{base_url(request)}/{type_}/{version.id}/_history/{version.number}"
-
-
-def information(text: str, status: int = 200) -> Response:
-    """An OperationOutcome that says what was done."""
-    return resource_response(operation_outcome([Issue("informational", text, severity="information")]), status)

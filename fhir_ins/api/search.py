@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from fhir_ins.api.body import bounded_body
 from fhir_ins.api.context import base_url, caller_of, context_of
-from fhir_ins.api.negotiation import require_json_answer
+from fhir_ins.api.negotiation import require_json_answer, require_json_format
 from fhir_ins.api.paging import Position, opened, sealed
 from fhir_ins.api.responses import json_response
 from fhir_ins.fhir.outcome import BadRequest, UnsupportedMediaType
@@ -30,6 +30,9 @@ async def search(request: Request) -> Response:
     pairs = _pairs(request.scope["query_string"].decode("latin-1")) + (
         await _form(request) if request.method == "POST" else []
     )
+    for name, value in pairs:
+        if name == "_format":
+            require_json_format(value)
     after, pairs = _position(request, caller, pairs)
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower()
     found = parse(pairs, PARAMETERS["Patient"], lenient=lenient)
@@ -92,9 +95,9 @@ async def _form(request: Request) -> list[tuple[str, str]]:
 
 def _pairs(query: str) -> list[tuple[str, str]]:
     try:
-        pairs: Iterable[tuple[str, str]] = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs: Iterable[tuple[str, str]] = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)
     except ValueError as error:
-        raise BadRequest("The search parameters must be URL-encoded UTF-8, 100 at most.") from error
+        raise BadRequest("The search parameters must be URL-encoded UTF-8, 20 at most.") from error
     return list(pairs)
 
 

@@ -13,14 +13,12 @@ from fhir_ins.api.body import resource_body
 from fhir_ins.api.conditional import expected_version, require_version
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.negotiation import require_json_answer
-from fhir_ins.api.patients import changed_meanwhile, draft, known_patient, without_server_elements, writer
+from fhir_ins.api.patients import draft, known_patient, over_current, without_server_elements, writer
 from fhir_ins.api.responses import location, version_response
 from fhir_ins.fhir.outcome import BadRequest, MethodNotAllowed
 from fhir_ins.frcore.writes import written
 from fhir_ins.security.caller import Caller, Right
-from fhir_ins.store.resources import Version, VersionChanged
-
-_ATTEMPTS = 5
+from fhir_ins.store.resources import Version
 
 
 async def update(request: Request) -> Response:
@@ -31,7 +29,8 @@ async def update(request: Request) -> Response:
     resource = await resource_body(request, "Patient")
     if resource.get("id") != request.path_params["id"]:
         raise BadRequest("The body's id must be the one of the URL: set id to it.", "Patient.id", code="value")
-    version, created = await _updated(request, caller, without_server_elements(resource), expected)
+    body = without_server_elements(resource)
+    version, created = await over_current(lambda: _updated(request, caller, body, expected))
     headers = {"Location": location(request, "Patient", version)}
     return version_response(version, 201 if created else 200, headers)
 
@@ -39,17 +38,12 @@ async def update(request: Request) -> Response:
 async def _updated(
     request: Request, caller: Caller, body: dict[str, Any], expected: int | None
 ) -> tuple[Version, bool]:
-    """Write over whatever version is current, trying again when another request came first (If-Match decides)."""
+    """Write over the version that is current. Raises VersionChanged when another request came first."""
     resources = context_of(request).resources
-    for _ in range(_ATTEMPTS):
-        current = await resources.current(caller, "Patient", request.path_params["id"])
-        if current is None:
-            raise MethodNotAllowed("Ids are given by this server: create the resource with POST [base]/Patient.")
-        require_version(expected, current.number)
-        before = known_patient(current)
-        after = written(body, before, writer(request, caller, conditional=expected is not None))
-        try:
-            return await resources.replace(caller, current, draft(after)), before is None
-        except VersionChanged:
-            continue
-    raise changed_meanwhile()
+    current = await resources.current(caller, "Patient", request.path_params["id"])
+    if current is None:
+        raise MethodNotAllowed("Ids are given by this server: create the resource with POST [base]/Patient.")
+    require_version(expected, current.number)
+    before = known_patient(current)
+    after = written(body, before, writer(request, caller, version_known=expected is not None))
+    return await resources.replace(caller, current, draft(after)), before is None

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_ins.fhir.outcome import BadRequest, Issue
 
-_RESOURCES = frozenset({"Patient", "Resource"})
+_RESOURCES = frozenset({"Patient"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,16 @@ def _read(given: list[dict[str, Any]], expected: Mapping[str, Parameter], path: 
     issues = []
     for index, item in enumerate(given):
         here = f"{path}[{index}]"
-        parameter = expected.get(item["name"])
+        name = item.get("name", "")
+        parameter = expected.get(name)
         if parameter is None:
-            issues.append(Issue("invalid", _unknown(item["name"], expected), f"{here}.name"))
+            issues.append(Issue("invalid", _unknown(name, expected), f"{here}.name"))
         elif parameter.value_name not in item:
             text = f"The parameter {parameter.name} is given in {parameter.value_name}."
             issues.append(Issue("structure", text, here))
+        elif parameter.value_name == "resource" and item["resource"]["resourceType"] != parameter.type:
+            text = f"The parameter {parameter.name} is a {parameter.type}."
+            issues.append(Issue("structure", text, f"{here}.resource"))
         elif parameter.type is None:
             found[parameter.name].append(Argument(_read(item["part"], parameter.parts, f"{here}.part"), here))
         else:

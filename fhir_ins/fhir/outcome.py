@@ -3,8 +3,9 @@
 An exception carries the HTTP status and the issues; one place (`api.errors`) turns it into a response.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 
@@ -52,6 +53,21 @@ class FhirError(Exception):
             self.issues = tuple(text)
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         super().__init__("; ".join(issue.text for issue in self.issues))
+
+
+@contextmanager
+def placed_at(expression: str, root: str) -> Iterator[None]:
+    """Errors raised inside point into the resource (of type `root`) that stands at `expression` in the request."""
+    try:
+        yield
+    except FhirError as error:
+        error.issues = tuple(
+            replace(issue, expression=expression + issue.expression.removeprefix(root))
+            if issue.expression and issue.expression.startswith(root)
+            else issue
+            for issue in error.issues
+        )
+        raise
 
 
 class BadRequest(FhirError):

@@ -37,7 +37,7 @@ _INSTANT = re.compile(rf"{_YEAR}-{_MONTH}-{_DAY}T{_CLOCK}{_ZONE}")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LONGEST_STRING = 1024 * 1024
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def _of_json_type(expected: str) -> Problem:
@@ -131,7 +131,7 @@ def _integer(lowest: int, text: str) -> Check:
 
 
 def decimal(value: object) -> Problem | None:
-    """Any JSON number; an exponent has three digits at most, so that arithmetic on it is safe."""
+    """Any JSON number; its length is bounded, so that arithmetic on it and clients' parsers are safe."""
     if type(value) is int:
         return None
     if isinstance(value, Number):
@@ -141,7 +141,9 @@ def decimal(value: object) -> Problem | None:
     return _NO_NUMBER
 
 
-_NO_DECIMAL = Problem("value", "A decimal is digits such as 72.50 or 1.2e-3, its exponent of three digits at most.")
+_NO_DECIMAL = Problem(
+    "value", "A decimal is digits such as 72.50 or 1.2e-3: a hundred at most on each side, three for the exponent."
+)
 
 
 def base64(value: object) -> Problem | None:

@@ -14,6 +14,7 @@ from fhir_ins.fhir.search_parameters import Kind, SearchParameter
 
 DEFAULT_COUNT = 20
 GREATEST_COUNT = 200
+GREATEST_LIST = 50
 
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=\d)")
 _UNESCAPED_COMMA = re.compile(r"(?<!\\)(?:\\\\)*,")
@@ -91,6 +92,10 @@ def _count(value: str) -> int:
 
 def _criterion(parameter: SearchParameter, value: str) -> Criterion:
     alternatives = _split(value)
+    if len(alternatives) > GREATEST_LIST:
+        raise BadRequest(
+            f"The search parameter {parameter.name} takes {GREATEST_LIST} values at most.", code="too-costly"
+        )
     if not all(alternatives):
         raise BadRequest(f"The search parameter {parameter.name} has an empty value.", code="value")
     return Criterion(parameter, tuple(_value(parameter, alternative) for alternative in alternatives))

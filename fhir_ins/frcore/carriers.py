@@ -5,8 +5,11 @@ The rule looks at content only, never at whose matricule it is, so that a refusa
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
+from unicodedata import normalize
 
+from fhir_ins.fhir.json import Number
 from fhir_ins.fhir.outcome import Issue
 from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.identifiers import is_ins
@@ -14,11 +17,12 @@ from fhir_ins.frcore.telecom import is_citizen_address
 from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.oid import NotAnIns
 
-_GAP = r"[\s.\-]?"
-_CANDIDATE = re.compile(
-    r"(?<!\d)" + _GAP.join([r"[1-478]", *[r"\d"] * 5, r"[\dABab]", *[r"\d"] * 8]) + r"(?!\d)", re.ASCII
-)
-_SEPARATORS = re.compile(_GAP.removesuffix("?"), re.ASCII)
+_LENGTH = 15
+_GAP = r"[^0-9A-Za-z]{0,4}"  # blanks, points, hyphens, slashes, what tags leave
+_NUMBER = _GAP.join([r"[1-478]", *[r"\d"] * 5, r"[\dABab]", *[r"\d"] * 6])
+_KEY = rf"(?:cl(?:e|é)f?{_GAP})?\d{_GAP}\d"
+_CANDIDATE = re.compile(rf"(?<!\d){_NUMBER}{_GAP}{_KEY}(?!\d)", re.ASCII | re.IGNORECASE)
+_BETWEEN = re.compile(r"[^0-9ABab]", re.ASCII)
 _TAGS = re.compile(r"<[^>]*>")
 _SOCIAL_SECURITY = frozenset({f"urn:oid:{NotAnIns.NSS_NIR}", f"urn:oid:{NotAnIns.NSS_NIA}"})
 
@@ -42,7 +46,7 @@ def misplaced(patient: Json) -> list[Issue]:
 
 def without_telling_narrative(patient: Json) -> Json:
     """The Patient, less a narrative that spells a matricule: being derived, it may go, and its reader loses nothing."""
-    narrative = patient.get("text", {}).get("div", "")
+    narrative = unescape(patient.get("text", {}).get("div", ""))
     if not carries_matricule(_TAGS.sub("", narrative)) and not carries_matricule(narrative):
         return patient
     return {key: value for key, value in patient.items() if key != "text"}
@@ -50,20 +54,25 @@ def without_telling_narrative(patient: Json) -> Json:
 
 def carries_matricule(text: str) -> bool:
     """Whether `text` holds 15 characters of a matricule whose key is right, separators between them or not."""
-    return any(_is_matricule(found.group()) for found in _CANDIDATE.finditer(text))
+    if len(text) < _LENGTH:
+        return False
+    plain = text if text.isascii() else normalize("NFKC", text)  # full-width digits, no-break spaces
+    return any(_is_matricule(found.group()) for found in _CANDIDATE.finditer(plain))
 
 
 def _inside(value: Any, path: str) -> Iterator[Issue]:
     if isinstance(value, dict):
         if is_ins(value):
             yield _issue(path)
-        elif value.get("system") not in _SOCIAL_SECURITY:
-            for name, item in value.items():
+            return
+        own = "value" if value.get("system") in _SOCIAL_SECURITY else None
+        for name, item in value.items():
+            if name != own:
                 yield from _inside(item, f"{path}.{name}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _inside(item, f"{path}[{index}]")
-    elif isinstance(value, str) and carries_matricule(value):
+    elif carries_matricule(value.literal if isinstance(value, Number) else str(value)):
         yield _issue(path)
 
 
@@ -77,5 +86,5 @@ def _issue(path: str) -> Issue:
 
 
 def _is_matricule(text: str) -> bool:
-    parsed = Matricule.parse(_SEPARATORS.sub("", text).upper())
+    parsed = Matricule.parse(_BETWEEN.sub("", text).upper())
     return isinstance(parsed, Matricule) and parsed.key_is_right

@@ -32,7 +32,7 @@ def forms(bare: Json, identity: Identity) -> Forms:
         return Forms(concealed)
     full = _with_ins(open_form, identity)
     reference = _with_identifiers(full, supplied_identifiers(identity.supplied))
-    if identity.qualified:
+    if identity.conveys:
         return Forms(full, concealed, reference if identity.supplied else None)
     return Forms(concealed, None, reference)
 

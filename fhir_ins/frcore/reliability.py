@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_ins.fhir.outcome import Issue
 from fhir_ins.frcore.canonical import (
     COLLECTION_METHODS,
     IDENTITY_RELIABILITY,
@@ -28,6 +29,7 @@ _MEANS_WITH_A_CODE = frozenset({"AN", "CN", "LE", "PA"})
 
 _SERVER_PARTS = frozenset({"identityStatus", "validationDate", "validationMode"})
 _COLLECTION_PARTS = frozenset({"methodCollection", "dateCollection"})
+_STATUSES = frozenset({PROVISIONAL, "RECUP", VALIDATED, "QUAL"})
 _ATTRIBUTES = {attribute.value: attribute for attribute in Attribute}
 
 
@@ -55,6 +57,22 @@ def claim_of(patient: Mapping[str, Any]) -> Claim:
         validation_mode=mode.get("code"),
         attributes=frozenset(_ATTRIBUTES[code] for extension in found if (code := _code(extension)) in _ATTRIBUTES),
     )
+
+
+def foreign_statuses(patient: Mapping[str, Any]) -> list[Issue]:
+    """An issue for each status that is not of FR Core's code system, or is not the only one of its repetition.
+
+    Other systems use the same codes with other meanings (unpublished FR Core: VALI without INSi), so none is guessed.
+    """
+    issues = []
+    for index, extension in enumerate(patient.get("extension", ())):
+        parts = list(extensions(extension, "identityStatus")) if extension.get("url") == IDENTITY_RELIABILITY else []
+        codings = [part.get("valueCoding", {}) for part in parts]
+        systems = {coding.get("system", IDENTITY_STATUSES) for coding in codings if coding.get("code") in _STATUSES}
+        if len(codings) > 1 or systems - {IDENTITY_STATUSES}:
+            text = f"identityStatus stands once in each identityReliability, with a code of {IDENTITY_STATUSES}."
+            issues.append(Issue("business-rule", text, f"Patient.extension[{index}]"))
+    return issues
 
 
 def without_statement(patient: Json) -> Json:

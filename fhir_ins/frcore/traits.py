@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_ins.fhir.outcome import Issue
 from fhir_ins.frcore.canonical import (
     BIRTH_LIST_GIVEN_NAME,
     BIRTH_PLACE,
@@ -16,11 +17,13 @@ from fhir_ins.frcore.canonical import (
     INSEE_CODE,
     LUNAR_DATE,
 )
-from fhir_ins.frcore.elements import Json, extension_value, with_extension, with_list
-from fhir_ins.ins.traits import Sex, Traits, birth_place_fault
+from fhir_ins.frcore.elements import Json, extension_value, extensions, with_extension, with_list
+from fhir_ins.ins.comparison import starts
+from fhir_ins.ins.traits import Sex, Traits, birth_date_fault, birth_place_fault
 
-_SEX_OF_GENDER = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
-_GENDER_OF_SEX = {sex: gender for gender, sex in _SEX_OF_GENDER.items()}
+SEX_OF_GENDER = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
+_GENDER_OF_SEX = {sex: gender for gender, sex in SEX_OF_GENDER.items()}
+_BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
 _LUNAR = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -41,30 +44,56 @@ def traits_of(patient: Mapping[str, Any]) -> Traits:
     return Traits(
         family=name.get("family"),
         given=tuple(given),
-        sex=_SEX_OF_GENDER.get(patient.get("gender", "")),
+        sex=SEX_OF_GENDER.get(patient.get("gender", "")),
         birth_date=_lunar_date(patient) or patient.get("birthDate"),
         birth_place=_birth_place(patient),
     )
+
+
+def contradictions(patient: Mapping[str, Any]) -> list[Issue]:
+    """Where a trait is said twice and not the same: a reader would see one, INSi be asked about the other.
+
+    The given names start the list of given names (EXI ID 10); birthDate is what FHIR can say of the lunar date.
+    """
+    issues = []
+    for index, name in enumerate(patient.get("name", ())):
+        listed = extension_value(name, BIRTH_LIST_GIVEN_NAME, "String")
+        given = tuple(given for given in name.get("given", ()) if given)
+        if listed and given and not starts(given, tuple(listed.split())):
+            text = "The given names must start the list in birth-list-given-name: make the two agree."
+            issues.append(Issue("business-rule", text, f"Patient.name[{index}].given"))
+    lunar = _lunar_date(patient)
+    if lunar and patient.get("birthDate") != fhir_date(lunar):
+        text = "birthDate and the lunar date differ: make birthDate what is known of it, 1936 for 1936-00-00."
+        issues.append(Issue("business-rule", text, "Patient.birthDate"))
+    return issues
 
 
 def with_traits(patient: Json, traits: Traits) -> Json:
     """The Patient with INSi's traits written exactly as received; its other names and elements stay."""
     changed = _with_official_name(patient, traits)
     changed["gender"] = _GENDER_OF_SEX.get(traits.sex or "", "unknown")
+    date = fhir_date(traits.birth_date or "")
     changed.pop("birthDate", None)
-    lunar = None
-    if traits.birth_date:
-        changed["birthDate"] = fhir_date(traits.birth_date)
-        if changed["birthDate"] != traits.birth_date:
-            lunar = {"url": LUNAR_DATE, "valueString": traits.birth_date}
+    if date:
+        changed["birthDate"] = date
+    if (time := _birth_time(patient)) and not time.startswith(date or "none"):
+        changed.pop("_birthDate", None)
+    lunar = {"url": LUNAR_DATE, "valueString": traits.birth_date} if traits.birth_date != date else None
     changed = with_extension(changed, lunar, LUNAR_DATE)
-    if traits.birth_place in (None, _birth_place(changed)):
+    if traits.birth_place is None:
         return changed
-    return with_extension(changed, _birth_place_extension(traits.birth_place), BIRTH_PLACE)
+    place = _birth_place_extension(traits.birth_place)
+    return changed if _says_only(changed, place) else with_extension(changed, place, BIRTH_PLACE)
 
 
-def fhir_date(birth_date: str) -> str:
-    """INSi's date as a FHIR date: what follows an unknown month or day (00) cannot be said, so it is cut."""
+def fhir_date(birth_date: str) -> str | None:
+    """INSi's date as a FHIR date: what follows an unknown month or day (00) cannot be said, so it is cut.
+
+    None when it is no date of the calendar at all.
+    """
+    if birth_date_fault(birth_date):
+        return None
     year, month, day = birth_date.split("-")
     if month == "00":
         return year
@@ -98,7 +127,18 @@ def _birth_place(patient: Mapping[str, Any]) -> str | None:
     return coding.get("code") or (district if not birth_place_fault(district) else None)
 
 
-def _birth_place_extension(cog: str | None) -> Json:
-    system = COUNTRIES if (cog or "").startswith("99") else COMMUNES
+def _birth_time(patient: Mapping[str, Any]) -> str:
+    return str(extension_value(patient.get("_birthDate") or {}, _BIRTH_TIME, "DateTime") or "")
+
+
+def _says_only(patient: Mapping[str, Any], place: Json) -> bool:
+    """Whether the Patient has one birth place, with this very code; what it says beside (the city) may stay."""
+    found = list(extensions(patient, BIRTH_PLACE))
+    codes = [list(extensions(extension.get("valueAddress", {}), INSEE_CODE)) for extension in found]
+    return codes == [list(extensions(place["valueAddress"], INSEE_CODE))]
+
+
+def _birth_place_extension(cog: str) -> Json:
+    system = COUNTRIES if cog.startswith("99") else COMMUNES
     code = {"url": INSEE_CODE, "valueCoding": {"system": system, "code": cog}}
     return {"url": BIRTH_PLACE, "valueAddress": {"extension": [code]}}

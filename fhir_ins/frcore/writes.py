@@ -15,14 +15,16 @@ from fhir_ins.frcore.carriers import misplaced, without_telling_narrative
 from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.forms import bare, with_claim
 from fhir_ins.frcore.identifiers import is_ins
-from fhir_ins.frcore.reliability import SUFFICIENT_MEANS, VALIDATED, Claim, claim_of
+from fhir_ins.frcore.reliability import SUFFICIENT_MEANS, VALIDATED, Claim, claim_of, foreign_statuses
 from fhir_ins.frcore.telecom import is_citizen_address, matricule_of
-from fhir_ins.frcore.traits import traits_of, with_traits
+from fhir_ins.frcore.traits import contradictions, traits_of, with_traits
 from fhir_ins.ins.comparison import compare, equivalent
 from fhir_ins.ins.identity import DocumentCheck, Identity, InsNumber, Obtained
 from fhir_ins.ins.malformed import Malformed
 from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.oid import ins_oid
 from fhir_ins.ins.status import Attribute
+from fhir_ins.ins.traits import Traits
 
 _RELIABILITY = "Patient.extension('https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability')"
 
@@ -37,13 +39,16 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes, and how: `may_qualify` and `is_reference` are rights, `conditional` says If-Match was sent."""
+    """Who writes, and how: `may_qualify` and `is_reference` are rights.
+
+    `version_known`: what is written over is what the writer has seen (If-Match), or nothing is (a create).
+    """
 
     actor: str
     today: str
     may_qualify: bool
     is_reference: bool
-    conditional: bool
+    version_known: bool
     wrong_key_is_error: bool = True
 
 
@@ -52,18 +57,19 @@ def written(body: Json, before: Known | None, writer: Writer) -> Known:
 
     Raises Unprocessable, Forbidden or PreconditionFailed with the place and the remedy; then nothing is kept.
     """
-    if issues := misplaced(body):
+    if issues := [*misplaced(body), *contradictions(body), *foreign_statuses(body)]:
         raise Unprocessable(issues)
-    numbers = supplied_numbers(body, wrong_key_is_error=writer.wrong_key_is_error)
+    shown = before.identity.obtained if before and before.identity.conveys else None
+    _refuse_foreign_addresses(body, shown)
+    numbers = supplied_numbers(body, shown, wrong_key_is_error=writer.wrong_key_is_error)
     patient = bare(without_telling_narrative(body))
     identity = before.identity if before else Identity()
     if before and (identity.obtained or identity.check):
         patient, identity = _after_edit(patient, before)
     claim = claim_of(body)
     identity = _with_attributes(identity, claim)
-    identity = _with_claim(identity, claim, before.identity.check if before else None, before is not None, writer)
-    identity = _with_supplied(identity, numbers, before, writer)
-    _refuse_foreign_addresses(body, identity)
+    identity = _with_claim(identity, claim, before.identity.check if before else None, traits_of(patient), writer)
+    identity = _with_supplied(identity, numbers, before.identity if before else Identity(), writer)
     return Known(patient, identity)
 
 
@@ -77,8 +83,14 @@ def attached(before: Known, obtained: Obtained) -> Known:
     return Known(with_claim(with_traits(before.patient, obtained.traits), PATIENT), identity.found(obtained))
 
 
-def supplied_numbers(patient: Mapping[str, Any], *, wrong_key_is_error: bool = True) -> tuple[InsNumber, ...]:
-    """The INS identifiers a client wrote. Raises Unprocessable for a malformed matricule or a wrong key."""
+def supplied_numbers(
+    patient: Mapping[str, Any], shown: Obtained | None = None, *, wrong_key_is_error: bool = True
+) -> tuple[InsNumber, ...]:
+    """The INS identifiers a client wrote. Raises Unprocessable for a malformed matricule or a wrong key.
+
+    Numbers of INSi that the client was `shown` may come back whatever their key: INSi's history has wrong ones.
+    """
+    given_back = {number.matricule for number in (shown.active, *shown.history)} if shown else set()
     numbers, issues = [], []
     for index, identifier in enumerate(patient.get("identifier", ())):
         if not is_ins(identifier):
@@ -87,11 +99,11 @@ def supplied_numbers(patient: Mapping[str, Any], *, wrong_key_is_error: bool = T
         parsed = Matricule.parse(identifier.get("value") or "")
         if isinstance(parsed, Malformed):
             issues.append(Issue("value", parsed.reason, place))
-        elif wrong_key_is_error and not parsed.key_is_right:
+        elif wrong_key_is_error and not parsed.key_is_right and parsed not in given_back:
             text = f"The key of matricule {parsed.masked} is wrong: check all 15 characters against the source."
             issues.append(Issue("value", text, place))
         else:
-            numbers.append(InsNumber(parsed, identifier["system"].removeprefix("urn:oid:")))
+            numbers.append(InsNumber(parsed, str(ins_oid(identifier["system"]))))
     if issues:
         raise Unprocessable(issues)
     return tuple(numbers)
@@ -114,21 +126,34 @@ def _with_attributes(identity: Identity, claim: Claim) -> Identity:
 
 
 def _with_claim(
-    identity: Identity, claim: Claim, check_before: DocumentCheck | None, update: bool, writer: Writer
+    identity: Identity, claim: Claim, check_before: DocumentCheck | None, traits: Traits, writer: Writer
 ) -> Identity:
     if claim.status is None or identity.blocked:
         return identity
     if claim.status != VALIDATED:
-        return identity.unchecked() if identity.check else identity
+        return identity.unchecked()
     if check_before and _repeats(claim, check_before):
         return identity
+    if identity.voided and _repeats(claim, identity.voided):
+        raise Unprocessable(
+            "This document check ended when the identity changed. If the document was checked again against the "
+            "traits as they are now, say PROV first, then VALI.",
+            _RELIABILITY,
+        )
     if not writer.may_qualify:
         raise Forbidden("Recording a document check (identityStatus VALI) needs the right ins.qualify.", _RELIABILITY)
-    if update and not writer.conditional:
+    if not writer.version_known:
         raise PreconditionFailed(
             "A document check is recorded on the version that was checked: read the Patient and send its ETag "
             'in If-Match (If-Match: W/"…").',
             _RELIABILITY,
+        )
+    if not (traits.family and traits.given and traits.sex and traits.birth_date):
+        raise Unprocessable(
+            "A document is checked against traits: give the birth name (use official), given names, gender and "
+            "birth date.",
+            _RELIABILITY,
+            code="required",
         )
     return identity.checked(_check(claim, writer))
 
@@ -150,14 +175,15 @@ def _check(claim: Claim, writer: Writer) -> DocumentCheck:
     return DocumentCheck(date, means, writer.actor)
 
 
-def _with_supplied(
-    identity: Identity, numbers: tuple[InsNumber, ...], before: Known | None, writer: Writer
-) -> Identity:
-    """INSi's own numbers sent back change nothing; others are kept unconveyed, or refused beside a qualified INS."""
-    obtained = [record.obtained for record in (identity, before.identity if before else None) if record]
-    known = {number.matricule for answer in obtained if answer for number in (answer.active, *answer.history)}
+def _with_supplied(identity: Identity, numbers: tuple[InsNumber, ...], before: Identity, writer: Writer) -> Identity:
+    """INSi's own numbers sent back change nothing; others are kept unconveyed, or refused beside a shown INS.
+
+    What the client could not see decides nothing it can see.
+    """
+    obtained = before.obtained
+    known = {number.matricule for number in (obtained.active, *obtained.history)} if obtained else set()
     new = tuple(dict.fromkeys(number for number in numbers if number.matricule not in known))
-    if new and identity.qualified:
+    if new and before.conveys:
         raise Unprocessable(
             "This identity is qualified with the matricule INSi gave; another one is not accepted beside it. "
             "If it is wrong, ask INSi again with Patient/{id}/$ins-verify.",
@@ -168,8 +194,8 @@ def _with_supplied(
     return replace(identity, supplied=new)
 
 
-def _refuse_foreign_addresses(body: Json, identity: Identity) -> None:
-    own = identity.obtained.active.matricule if identity.qualified and identity.obtained else None
+def _refuse_foreign_addresses(body: Json, shown: Obtained | None) -> None:
+    own = shown.active.matricule if shown else None
     for index, contact in enumerate(body.get("telecom", ())):
         if is_citizen_address(contact) and (own is None or matricule_of(contact) != own):
             raise Unprocessable(

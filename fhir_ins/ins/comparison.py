@@ -51,6 +51,12 @@ def equivalent(local: Traits, ins: Traits) -> bool:
     return all(found.verdict in (Verdict.EQUAL, Verdict.EQUIVALENT) for found in compare(local, ins))
 
 
+def starts(names: tuple[str, ...], listed: tuple[str, ...]) -> bool:
+    """Whether `names` are the first of the list, whole names only; hyphen and apostrophe equal a space (EXI ID 10)."""
+    beginnings = (_words(listed[:count]) for count in range(1, len(listed) + 1))
+    return _words(names) in beginnings
+
+
 def _compared(trait: Trait, local: str | None, ins: str | None) -> Comparison:
     return Comparison(trait, local, ins, _verdict(local, ins))
 
@@ -67,9 +73,7 @@ def _given_verdict(local: Traits, ins: Traits) -> Verdict:
     whole = _verdict(local.given_list or None, ins.given_list or None)
     if whole is not Verdict.DIFFERENT:
         return whole
-    asked = _words(local.given)
-    starts = (_words(ins.given[:count]) for count in range(1, len(ins.given) + 1))
-    return Verdict.COMPLETED if asked in starts else Verdict.DIFFERENT
+    return Verdict.COMPLETED if starts(local.given, ins.given) else Verdict.DIFFERENT
 
 
 def _words(names: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,7 @@ The status is derived from it and from nothing else. Source: RNIV 1; `ins.status
 from dataclasses import dataclass, replace
 
 from fhir_ins.ins.matricule import Matricule
-from fhir_ins.ins.status import BLOCKING, TRANSITIONS, Attribute, Event, Status
+from fhir_ins.ins.status import BLOCKING, MATRICULE, TRANSITIONS, Attribute, Event, MatriculeFate, Status
 from fhir_ins.ins.traits import Traits
 
 
@@ -42,12 +42,16 @@ class DocumentCheck:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The record. `supplied` are numbers a client gave that INSi has not confirmed: kept, never conveyed."""
+    """The record. `supplied` are numbers a client gave that INSi has not confirmed: kept, never conveyed.
+
+    `voided` is the last check that a change of the identity ended: sent again, it is not a new one.
+    """
 
     obtained: Obtained | None = None
     check: DocumentCheck | None = None
     attributes: frozenset[Attribute] = frozenset()
     supplied: tuple[InsNumber, ...] = ()
+    voided: DocumentCheck | None = None
 
     @property
     def status(self) -> Status:
@@ -56,6 +60,11 @@ class Identity:
     @property
     def qualified(self) -> bool:
         return self.status is Status.QUALIFIEE
+
+    @property
+    def conveys(self) -> bool:
+        """Whether everyone who may read sees the matricule."""
+        return MATRICULE[self.status] is MatriculeFate.CONVEYED
 
     @property
     def blocked(self) -> bool:
@@ -76,8 +85,8 @@ class Identity:
         return self._after(Event.DOCUMENT_CHECKED, check=check)
 
     def unchecked(self) -> "Identity":
-        """After the document check was declared void."""
-        return self._after(Event.DOCUMENT_WITHDRAWN)
+        """After the document check, if any, was declared void; the same document may then be checked anew."""
+        return replace(self._after(Event.DOCUMENT_WITHDRAWN), voided=None)
 
     def edited(self) -> "Identity":
         """After a strict trait was changed locally."""
@@ -93,8 +102,10 @@ class Identity:
     ) -> "Identity":
         """Keep, of the two facts, those the status after the event rests on."""
         after = TRANSITIONS[self.status, event].after
+        kept = (check or self.check) if after in (Status.VALIDEE, Status.QUALIFIEE) else None
         return replace(
             self,
             obtained=(obtained or self.obtained) if after in (Status.RECUPEREE, Status.QUALIFIEE) else None,
-            check=(check or self.check) if after in (Status.VALIDEE, Status.QUALIFIEE) else None,
+            check=kept,
+            voided=None if kept else self.check or self.voided,
         )

@@ -19,6 +19,8 @@ _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ′´`＇ʹ"), "'")
 _HYPHENS = dict.fromkeys(map(ord, "‐‑‒–—−－"), "-")
 _TYPOGRAPHY = {**_APOSTROPHES, **_HYPHENS}
 
+MOST_GIVEN_NAMES = 10
+
 _FAMILY = re.compile(r"'?[A-Z]+(?:(?:--?|[' ])[A-Z]+)*[-']?")
 _GIVEN = re.compile(r"'?[A-Z]+(?:[-'][A-Z]+)*")
 
@@ -46,6 +48,10 @@ def family_for_insi(name: str) -> str | Malformed:
 def given_for_insi(names: tuple[str, ...]) -> tuple[str, ...] | Malformed:
     """The given names in INSi's grammar, one per element: a name written with spaces is several names."""
     split = tuple(part for name in names for part in fold(name).split(" ") if part)
+    if len(split) > MOST_GIVEN_NAMES:
+        return Malformed(
+            f"INSi is asked name by name, about {MOST_GIVEN_NAMES} given names at most: give the first ones."
+        )
     if split and all(_GIVEN.fullmatch(name) for name in split):
         return split
     return Malformed(

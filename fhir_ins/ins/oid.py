@@ -29,6 +29,6 @@ _INS_OIDS = frozenset(InsOid)
 
 
 def ins_oid(text: str) -> InsOid | None:
-    """The INS authority written as an OID (`1.2…`) or as a URI (`urn:oid:1.2…`), or None for any other."""
-    oid = text.removeprefix("urn:oid:")
+    """The INS authority written as an OID (`1.2…`) or as a URI (`urn:oid:1.2…`, in any case), or None for any other."""
+    oid = text.lower().removeprefix("urn:oid:")
     return InsOid(oid) if oid in _INS_OIDS else None

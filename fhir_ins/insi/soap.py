@@ -21,7 +21,7 @@ from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, ssl_c
 from fhir_ins.insi.contract import SEARCH_BY_TRAITS_ACTION
 from fhir_ins.insi.contract.documents import LARGEST
 from fhir_ins.insi.envelope import CallingSoftware, RequestBuilder, RequestIds
-from fhir_ins.insi.port import Call, Fault, FaultKind, Outcome
+from fhir_ins.insi.port import Call, Fault, FaultKind, Found, Outcome
 from fhir_ins.insi.reader import read
 from fhir_ins.insi.unreachable import unreachable
 
@@ -101,7 +101,8 @@ class SoapInsi:
         call = Call(message_id, sent, await self._exchange(request))
         self._note(call)
         duration = round((time.perf_counter() - began) * 1000)
-        _log.info("insi_call", message_id=message_id, code=call.code, duration_ms=duration)
+        odd = list(call.outcome.warnings) if isinstance(call.outcome, Found) else []
+        _log.info("insi_call", message_id=message_id, code=call.code, duration_ms=duration, warnings=odd)
         return call
 
     def state(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC
 from typing import Any
 
+import pymongo
 from bson import Binary
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
@@ -51,9 +52,13 @@ class Database:
 
     def __init__(self, uri: str, name: str, *, timeout: float = 10.0) -> None:
         self.client: AsyncMongoClient[Document] = AsyncMongoClient(
-            uri, serverSelectionTimeoutMS=3000, appname="fhir-ins", tz_aware=True, tzinfo=UTC
+            uri,
+            timeoutMS=int(timeout * 1000),
+            serverSelectionTimeoutMS=3000,
+            appname="fhir-ins",
+            tz_aware=True,
+            tzinfo=UTC,
         )
-        self.timeout = timeout
         self.database = self.client.get_database(name, write_concern=WriteConcern(w="majority", j=True))
         self.resources: AsyncCollection[Document] = self.database["resources"]
         self.versions: AsyncCollection[Document] = self.database["versions"]
@@ -61,11 +66,12 @@ class Database:
         self.server: AsyncCollection[Document] = self.database["server"]
 
     async def prepare(self, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        """Bring the schema up to date, then make the indexes that are missing."""
-        await migrate(self, migrations)
-        await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE])
-        for collection in (self.versions, self.keys):  # a transaction cannot always create its collection
-            await collection.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
+        """Bring the schema up to date, then make the indexes that are missing, however long it takes."""
+        with pymongo.timeout(None):
+            await migrate(self, migrations)
+            await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE])
+            for collection in (self.versions, self.keys):  # a transaction cannot always create its collection
+                await collection.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes kept in the database, the same for every process that serves it."""
@@ -75,8 +81,9 @@ class Database:
         return bytes(found["value"])
 
     async def ping(self) -> None:
-        """Raise PyMongoError unless a primary answers."""
-        await self.client.admin.command("ping")
+        """Raise PyMongoError unless a primary answers at once."""
+        with pymongo.timeout(2):
+            await self.client.admin.command("ping")
 
     async def close(self) -> None:
         await self.client.close()

@@ -79,13 +79,15 @@ class Resources:
         return _readable(_existing(document, type_), caller)
 
     async def read_version(self, caller: Caller, type_: str, id_: str, number: int) -> Version:
-        """Version `number`. A past one shows a matricule only if both it and the current one are qualified."""
+        """Version `number`. A past one shows a matricule only if both it and the current one are qualified,
+        and the current identity has that matricule, as its own or in its history.
+        """
         key = resource_key(caller, type_, id_)
         current = _existing(await self._database.resources.find_one({"_id": key}), type_)
         if current["version"] == number:
             return _readable(current, caller)
         past = _existing(await self._database.versions.find_one({"_id": f"{key}/{number}"}), type_)
-        if not current["qualified"] and not caller.may(Right.REFERENCE) and past["concealed"]:
+        if past["concealed"] and not caller.may(Right.REFERENCE) and not _still_holds(current, past):
             past["conveyed"] = past["concealed"]
         return _readable(past, caller)
 
@@ -112,7 +114,6 @@ class Resources:
             self._database.resources.find({"$and": filters}, _projection(caller))
             .sort("id", pymongo.ASCENDING)
             .limit(search.count + 1)
-            .max_time_ms(int(self._database.timeout * 1000))
         )
         found = [_readable(document, caller) for document in await cursor.to_list()]
         return Page(tuple(found[: search.count]), len(found) > search.count)
@@ -120,8 +121,7 @@ class Resources:
     async def count(self, caller: Caller, type_: str, search: Search) -> int:
         """How many match."""
         filters = self._filters(caller, type_, search)
-        limit = int(self._database.timeout * 1000)
-        return await self._database.resources.count_documents({"$and": filters}, maxTimeMS=limit)
+        return await self._database.resources.count_documents({"$and": filters})
 
     async def create(self, caller: Caller, type_: str, draft: Draft) -> Version:
         """Store a first version under a new id. Raises AlreadyHeld."""
@@ -142,18 +142,17 @@ class Resources:
         before = current.document if current else None
         document = version_document(caller, type_, id_, draft, before)
         held, holds = _held(caller, before), _held(caller, document)
-        with pymongo.timeout(self._database.timeout):
-            if before is None and not holds:
-                await self._database.resources.insert_one(document)
-                return _readable(document, caller)
+        if before is None and not holds:
+            await self._database.resources.insert_one(document)
+            return _readable(document, caller)
 
-            async def work(session: AsyncClientSession) -> None:
-                await self._put(session, document, before)
-                await self._hold(session, document, holds - held)
-                await self._release(session, document, held - holds)
+        async def work(session: AsyncClientSession) -> None:
+            await self._put(session, document, before)
+            await self._hold(session, document, holds - held)
+            await self._release(session, document, held - holds)
 
-            async with self._database.client.start_session() as session:
-                await session.with_transaction(work, write_concern=self._database.database.write_concern)
+        async with self._database.client.start_session() as session:
+            await session.with_transaction(work, write_concern=self._database.database.write_concern)
         return _readable(document, caller)
 
     async def _put(self, session: AsyncClientSession, document: Document, before: Document | None) -> None:
@@ -207,6 +206,15 @@ def _readable(document: Document, caller: Caller) -> Version:
     if caller.may(Right.REFERENCE) and document.get("reference"):
         body = document["reference"]
     return Version(document["id"], document["version"], document["updated"], body)
+
+
+def _still_holds(current: Document, past: Document) -> bool:
+    now, then = identity_of(current["identity"]), identity_of(past["identity"])
+    if not (now.conveys and now.obtained and then.obtained):
+        return False
+    return then.obtained.active.matricule in {
+        number.matricule for number in (now.obtained.active, *now.obtained.history)
+    }
 
 
 def _held(caller: Caller, document: Document | None) -> set[str]:

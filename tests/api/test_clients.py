@@ -1,0 +1,51 @@
+"""A client we did not write, without special handling: fhirpy."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fhirpy import AsyncFHIRClient
+from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
+from people import ADRUN, ADRUN_TRAITS, document_checked, patient
+
+
+def elements() -> dict[str, Any]:
+    return {name: value for name, value in patient().items() if name != "resourceType"}
+
+
+@pytest.fixture
+def client(fhir: httpx.AsyncClient) -> AsyncFHIRClient:
+    return AsyncFHIRClient(str(fhir.base_url).rstrip("/"))
+
+
+async def test_create_read_update_search_page_and_delete(client: AsyncFHIRClient) -> None:
+    made = client.resource("Patient", **elements())
+    await made.create()
+    assert made.id
+    read = await client.reference("Patient", made.id).to_resource()
+    read["active"] = True
+    await read.save()
+    assert (await client.resources("Patient").search(gender="female").fetch_all())[0]["active"] is True
+    for _ in range(4):
+        await client.resource("Patient", **elements()).create()
+    found = await client.resources("Patient").search(family="adrun").limit(2).fetch_all()
+    assert len({one.id for one in found}) == 5
+    await read.delete()
+    with pytest.raises((ResourceNotFound, OperationOutcome)):
+        await client.reference("Patient", made.id).to_resource()
+
+
+async def test_an_operation_then_a_document_check(client: AsyncFHIRClient) -> None:
+    answer = await client.execute("Patient/$ins-fetch", data=ADRUN_TRAITS)
+    stored = next(part for part in answer["parameter"] if part["name"] == "stored")["valueReference"]["reference"]
+    read = await client.get("Patient", stored.removeprefix("Patient/"))
+    checked = document_checked(dict(read))
+    careful = AsyncFHIRClient(client.url, extra_headers={"If-Match": 'W/"1"'})
+    response = await careful.execute(stored, method="PUT", data=checked)
+    assert response["identifier"][0]["value"] == ADRUN
+
+
+async def test_an_error_is_an_operation_outcome_to_it(client: AsyncFHIRClient) -> None:
+    with pytest.raises(OperationOutcome) as raised:
+        await client.resources("Patient").search(shoe="42").fetch_all()
+    assert "identifier, family" in str(raised.value)
