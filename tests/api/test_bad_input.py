@@ -103,6 +103,7 @@ async def test_another_media_type_is_415(fhir: httpx.AsyncClient, content_type: 
         ("application/json", 200),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 200),
         ("application/fhir+json; fhirVersion=4.0", 200),
+        ("application/fhir+json; fhirVersion=5.0, application/fhir+json", 200),
         ("application/fhir+xml", 406),
         ("application/json;q=0", 406),
         ("application/fhir+json; fhirVersion=5.0", 406),

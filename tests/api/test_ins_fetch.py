@@ -1,6 +1,7 @@
 """$ins-fetch, through HTTP, SOAP over mTLS and MongoDB."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -149,7 +150,7 @@ async def test_without_persist_nothing_is_stored(start_server: StartServer) -> N
     assert await patients(fhir) == []
 
 
-@pytest.mark.parametrize("missing", [Right.FETCH, Right.WRITE])
+@pytest.mark.parametrize("missing", [Right.FETCH, Right.WRITE, Right.READ])
 async def test_the_rights_are_needed_before_any_call(start_server: StartServer, missing: Right) -> None:
     fhir = await start_server(rights=SANDBOX_RIGHTS - {missing})
     answer = await fhir.post(FETCH, json=ADRUN_TRAITS)
@@ -182,8 +183,12 @@ async def test_at_instance_level_the_ins_is_attached_to_that_patient(fhir: httpx
 
 
 async def test_at_instance_level_no_body_is_needed(fhir: httpx.AsyncClient) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
     created = (await fhir.post("/Patient", json=patient())).json()
     assert (await fhir.post(f"/Patient/{created['id']}/$ins-fetch")).status_code == 200
+    assert (await fhir.post(f"/Patient/{created['id']}/$ins-fetch", content=nothing())).status_code == 200  # chunked
 
 
 async def test_a_second_patient_of_the_same_person_is_a_conflict_that_names_the_first(fhir: httpx.AsyncClient) -> None:
@@ -289,6 +294,26 @@ async def test_what_breaks_the_operation_or_r4_is_400(
     assert answer.status_code == 400
     assert expected in answer.json()["issue"][0]["details"]["text"]
     assert answer.json()["issue"][0]["expression"][0].startswith("Parameters.parameter[0]")
+
+
+@pytest.mark.parametrize("type_", ["Practitioner", "Person", "Bundle", "Organization", "Parameters"])
+async def test_another_resource_than_a_patient_is_400(fhir: httpx.AsyncClient, type_: str) -> None:
+    extra = {"Bundle": {"type": "collection"}, "Organization": {"name": "X"}}.get(type_, {})
+    asked = {"name": "patient", "resource": {"resourceType": type_, "id": "x", **extra}}
+    answer = await fhir.post(FETCH, json={"resourceType": "Parameters", "parameter": [asked]})
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Parameters.parameter[0].resource"]
+
+
+async def test_a_parameter_without_a_name_is_400(fhir: httpx.AsyncClient) -> None:
+    nameless = {"_name": {"extension": [{"url": "urn:x", "valueString": "y"}]}, "valueString": "A"}
+    assert (await fhir.post(FETCH, json={"resourceType": "Parameters", "parameter": [nameless]})).status_code == 400
+
+
+async def test_the_calls_of_one_request_are_bounded(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post(FETCH, json=traits("ADRUN", ["ZOE"] * 11, "female", "1975-12-31"))
+    assert answer.status_code == 422
+    assert "10 given names" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,18 @@ from typing import Any
 
 import httpx
 import pytest
-from people import ADRUN, code, document_checked, ins_identifier, out, parts, patient, stated_status
+from people import (
+    ADRUN,
+    claiming,
+    code,
+    document_checked,
+    ins_identifier,
+    out,
+    parts,
+    patient,
+    reliability,
+    stated_status,
+)
 from servers import SANDBOX_RIGHTS, StartServer
 
 from fhir_ins.security.caller import Right
@@ -71,6 +82,7 @@ async def test_traits_nobody_has_are_not_found(fhir: httpx.AsyncClient) -> None:
         patient(identifier=[ins_identifier("2751263220749")]),
         patient(identifier=[ins_identifier(), ins_identifier("180032B02040123")]),
         patient(identifier=[ins_identifier()], gender="unknown"),
+        claiming(patient(identifier=[ins_identifier()]), reliability("DOUT")),
     ],
 )
 async def test_what_cannot_be_verified_is_422_before_any_call(
@@ -78,7 +90,7 @@ async def test_what_cannot_be_verified_is_422_before_any_call(
 ) -> None:
     answer = await fhir.post(VERIFY, json=asking(resource))
     assert answer.status_code == 422
-    assert answer.json()["issue"][0]["expression"]
+    assert answer.json()["issue"][0]["expression"][0].startswith("Parameters.parameter[0].resource")
 
 
 async def test_a_patient_is_needed_at_type_level(fhir: httpx.AsyncClient) -> None:
@@ -129,6 +141,12 @@ async def test_without_a_number_there_is_nothing_to_verify(fhir: httpx.AsyncClie
     answer = await fhir.post(f"/Patient/{created['id']}/$ins-verify")
     assert answer.status_code == 422
     assert "$ins-fetch" in answer.text
+
+
+async def test_what_is_stored_is_shown_to_a_reader_only(fhir: httpx.AsyncClient, start_server: StartServer) -> None:
+    created = (await fhir.post("/Patient", json=patient(identifier=[ins_identifier()]))).json()
+    blind = await start_server(rights={Right.VERIFY})
+    assert (await blind.post(f"/Patient/{created['id']}/$ins-verify")).status_code == 403
 
 
 async def test_the_right_is_needed(start_server: StartServer) -> None:

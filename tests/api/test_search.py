@@ -125,6 +125,8 @@ async def test_an_update_changes_what_finds_it_and_a_delete_ends_it(people: http
         ("_pretty=true", "Valid ones"),
         ("_cursor=nonsense", "first page"),
         ("family=%FF", "UTF-8"),
+        ("birthdate=" + ",".join(["2000"] * 51), "50 values"),
+        ("&".join(["family=x"] * 21), "20 at most"),
     ],
 )
 async def test_what_is_not_offered_is_refused_with_what_is(people: httpx.AsyncClient, query: str, told: str) -> None:
@@ -154,6 +156,11 @@ async def test_pages_hold_everyone_once_while_others_come_and_go(fhir: httpx.Asy
         assert ("total" in bundle) is False
     assert len(seen) == len(set(seen))
     assert ids <= set(seen)
+
+
+async def test_a_long_name_is_found_by_its_beginning(fhir: httpx.AsyncClient) -> None:
+    await fhir.post("/Patient", json=patient(name=[{"family": "\U0001faf0" * 100_000}, {"family": "a" * 500_000}]))
+    assert (await fhir.get("/Patient", params={"family": "a" * 300})).json()["total"] == 1
 
 
 async def test_count_zero_only_counts(people: httpx.AsyncClient) -> None:

@@ -89,6 +89,8 @@ async def test_without_mongodb_it_is_503_not_ready_and_alive(tmp_path: Path, sta
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
     assert "MongoDB" in answer.json()["issue"][0]["details"]["text"]
+    assert "look before repeating" in answer.text
+    assert (await fhir.get("/Patient/x")).status_code == 503
     assert (await fhir.get(beside(fhir, "/health/ready"))).status_code == 503
     assert (await fhir.get(beside(fhir, "/health/live"))).status_code == 200
 

@@ -1,0 +1,210 @@
+"""Nobody becomes qualified but by both facts on the very traits shown: the ways around, each tried over HTTP."""
+
+from typing import Any
+
+import httpx
+import pytest
+from people import (
+    ADRUN,
+    ADRUN_TRAITS,
+    PATIENT_PROFILE,
+    RELIABILITY,
+    claiming,
+    document_checked,
+    ins_identifier,
+    out,
+    patient,
+    reliability,
+    stated_status,
+    traits,
+)
+
+BIRTH_LIST = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-birth-list-given-name"
+LUNAR = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-lunar-date"
+BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
+INSEE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
+
+
+def named(given: list[str], listed: str) -> list[dict[str, Any]]:
+    extension = [{"url": BIRTH_LIST, "valueString": listed}]
+    return [{"use": "official", "family": "ADRUN", "given": given, "extension": extension}]
+
+
+async def put(fhir: httpx.AsyncClient, resource: dict[str, Any]) -> httpx.Response:
+    headers = {"If-Match": f'W/"{resource["meta"]["versionId"]}"'}
+    return await fhir.put(f"/Patient/{resource['id']}", json=resource, headers=headers)
+
+
+async def qualified(fhir: httpx.AsyncClient) -> dict[str, Any]:
+    created = (await fhir.post("/Patient", json=document_checked(patient()))).json()
+    await fhir.post(f"/Patient/{created['id']}/$ins-fetch")
+    return (await fhir.get(f"/Patient/{created['id']}")).json()
+
+
+@pytest.mark.parametrize(
+    ("elements", "place"),
+    [
+        ({"name": named(["MARTINE"], "ZOE")}, "Patient.name[0].given"),
+        ({"name": named(["ZO"], "ZOE")}, "Patient.name[0].given"),
+        (
+            {"birthDate": "1980-01-01", "extension": [{"url": LUNAR, "valueString": "1975-12-31"}]},
+            "Patient.birthDate",
+        ),
+        ({"birthDate": "1936-01", "extension": [{"url": LUNAR, "valueString": "1936-00-00"}]}, "Patient.birthDate"),
+    ],
+)
+async def test_a_trait_said_twice_differently_is_refused(
+    fhir: httpx.AsyncClient, elements: dict[str, Any], place: str
+) -> None:
+    answer = await fhir.post("/Patient", json=patient(**elements))
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == [place]
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "patient", "resource": patient(**elements)}]}
+    fetched = await fhir.post("/Patient/$ins-fetch", json=asked)
+    assert fetched.status_code == 422
+    at = place.replace("Patient", "Parameters.parameter[0].resource")
+    assert fetched.json()["issue"][0]["expression"] == [at]
+
+
+@pytest.mark.parametrize("missing", ["name", "gender", "birthDate"])
+async def test_a_document_is_not_checked_against_missing_traits(fhir: httpx.AsyncClient, missing: str) -> None:
+    resource = {name: value for name, value in document_checked(patient()).items() if name != missing}
+    assert (await fhir.post("/Patient", json=resource)).status_code == 422
+
+
+async def test_a_check_sent_again_after_an_edit_is_not_a_new_one(fhir: httpx.AsyncClient) -> None:
+    before = await qualified(fhir)
+    edited = await put(fhir, {**before, "birthDate": "1975-12-30"})
+    assert stated_status(edited.json()) == "PROV"
+    again = {**document_checked(edited.json()), "birthDate": "1975-12-30"}
+    refused = await put(fhir, again)
+    assert refused.status_code == 422
+    assert "PROV first" in refused.text
+    stored = await put(fhir, edited.json())  # says PROV
+    anew = await put(fhir, document_checked(stored.json()))
+    assert stated_status(anew.json()) == "VALI"
+    assert ADRUN not in anew.text
+
+
+async def test_a_check_on_a_patient_brought_back_needs_if_match_too(fhir: httpx.AsyncClient) -> None:
+    before = await qualified(fhir)
+    await fhir.delete(f"/Patient/{before['id']}")
+    back = document_checked(patient(id=before["id"]))
+    assert (await fhir.put(f"/Patient/{before['id']}", json=back)).status_code == 412
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-fiabilite-identite",
+        "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status",
+        "urn:oid:2.16.840.1.113883.12.445",
+    ],
+)
+@pytest.mark.parametrize("code", ["VALI", "QUAL"])
+async def test_a_status_of_another_code_system_is_refused_not_guessed(
+    fhir: httpx.AsyncClient, system: str, code: str
+) -> None:
+    part = {"url": "identityStatus", "valueCoding": {"system": system, "code": code}}
+    answer = await fhir.post("/Patient", json=patient(extension=[{"url": RELIABILITY, "extension": [part]}]))
+    assert answer.status_code == 422
+
+
+async def test_two_statuses_in_one_repetition_are_refused(fhir: httpx.AsyncClient) -> None:
+    both = reliability("HOMD")
+    both["extension"] += reliability("VALI")["extension"]
+    assert (await fhir.post("/Patient", json=patient(extension=[both]))).status_code == 422
+
+
+async def test_what_insi_gave_with_a_wrong_key_comes_back_without_complaint(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post("/Patient/$ins-fetch", json=traits("HERMANN", ["GATIEN"], "male", "1981-03-24"))
+    id_ = out(answer.json(), "patient")[0]["resource"]["id"]
+    read = (await fhir.get(f"/Patient/{id_}")).json()
+    shown = await put(fhir, document_checked(read))
+    assert [number["value"] for number in shown.json()["identifier"]] == ["181036322045676", "281036322045610"]
+    assert (await put(fhir, {**shown.json(), "active": True})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        [{"url": BIRTH_PLACE, "valueAddress": {"district": "63220"}}],
+        [
+            {
+                "url": BIRTH_PLACE,
+                "valueAddress": {
+                    "city": "PARIS",
+                    "extension": [{"url": INSEE, "valueCoding": {"system": "urn:x", "code": "63220"}}],
+                },
+            }
+        ],
+    ],
+)
+async def test_a_birth_place_written_otherwise_is_insi_s_again(
+    fhir: httpx.AsyncClient, place: list[dict[str, Any]]
+) -> None:
+    before = await qualified(fhir)
+    others = [found for found in before["extension"] if found["url"] != BIRTH_PLACE]
+    answer = await put(fhir, {**before, "extension": [*others, *place]})
+    kept = [found for found in answer.json()["extension"] if found["url"] == BIRTH_PLACE]
+    assert kept == [found for found in before["extension"] if found["url"] == BIRTH_PLACE]
+
+
+async def test_a_past_version_of_another_identity_stays_concealed(fhir: httpx.AsyncClient) -> None:
+    """ZOE's record rewritten into ANTHONY's: being qualified again does not show ZOE's matricule in the past."""
+    before = await qualified(fhir)
+    anthony = {
+        "name": [{"use": "official", "family": "CORSE", "given": ["ANTHONY"]}],
+        "gender": "male",
+        "birthDate": "1980-03-02",
+        "extension": [],
+    }
+    body = {key: value for key, value in {**before, **anthony}.items() if value and key != "identifier"}
+    await put(fhir, claiming(body, reliability("PROV")))
+    await fhir.post(f"/Patient/{before['id']}/$ins-fetch")
+    read = (await fhir.get(f"/Patient/{before['id']}")).json()
+    shown = await put(fhir, document_checked(read))
+    assert shown.json()["identifier"][0]["value"] == "180032B02040123"
+    for version in range(1, int(shown.json()["meta"]["versionId"])):
+        assert ADRUN not in (await fhir.get(f"/Patient/{before['id']}/_history/{version}")).text
+
+
+async def test_a_concealed_number_decides_no_error(fhir: httpx.AsyncClient) -> None:
+    """With VALI, a guessed number and a citizen address: right or wrong, the answer is the same."""
+    created = out((await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)).json(), "patient")[0]["resource"]
+    read = (await fhir.get(f"/Patient/{created['id']}")).json()
+    answers = []
+    for guess in (ADRUN, "180032B02040123"):
+        address = [{"system": "email", "value": f"{guess}@patient.mssante.fr"}]
+        sent = document_checked({**read, "identifier": [ins_identifier(guess)], "telecom": address})
+        answer = await put(fhir, sent)
+        answers.append((answer.status_code, answer.text))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 422
+
+
+@pytest.mark.parametrize("system", ["URN:OID:1.2.250.1.213.1.4.8", "urn:OID:1.2.250.1.213.1.4.8"])
+async def test_the_authority_is_known_in_any_case(fhir: httpx.AsyncClient, system: str) -> None:
+    created = await fhir.post("/Patient", json=patient(identifier=[ins_identifier(system=system)]))
+    assert created.status_code == 201
+    assert ADRUN not in created.text
+
+
+@pytest.mark.parametrize(
+    "text", [f"{ADRUN[:13]} / {ADRUN[13:]}", "2751263220749  74", "2751263220749 clé 74", "275.126.322.074.974"]
+)
+async def test_separators_hide_nothing(fhir: httpx.AsyncClient, text: str) -> None:
+    assert (await fhir.post("/Patient", json=patient(address=[{"text": text}]))).status_code == 422
+
+
+async def test_a_social_security_number_is_kept_but_carries_nothing_else(fhir: httpx.AsyncClient) -> None:
+    nss = {"system": "urn:oid:1.2.250.1.213.1.4.13", "value": ADRUN, "use": "secondary"}
+    created = await fhir.post("/Patient", json=patient(identifier=[nss]))
+    assert created.json()["identifier"] == [nss]
+    hiding = {**nss, "assigner": {"identifier": ins_identifier()}}
+    assert (await fhir.post("/Patient", json=patient(identifier=[hiding]))).status_code == 422
+
+
+async def test_profiles_of_a_patient_created_by_a_client_are_not_raised(fhir: httpx.AsyncClient) -> None:
+    claimed = patient(meta={"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins"]})
+    assert (await fhir.post("/Patient", json=claimed)).json()["meta"]["profile"] == [PATIENT_PROFILE]
