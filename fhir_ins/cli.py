@@ -23,7 +23,7 @@ def serve(**options: str | None) -> None:
     """Serve the FHIR API."""
     import uvicorn
 
-    from fhir_ins.app import application
+    from fhir_ins.app import application, warm_up
     from fhir_ins.insi.certificate import CertificateFault
     from fhir_ins.log import configure
 
@@ -35,6 +35,7 @@ def serve(**options: str | None) -> None:
     except (CertificateFault, ValueError) as error:
         _fail(str(error))
     configure()
+    warm_up()
     uvicorn.run(
         app,
         host=settings.host,
