@@ -38,14 +38,11 @@ class Sandbox:
 
     def children(self) -> dict[str, int]:
         """The processes of the parts, by what their command line says."""
-        found = {}
+        found: dict[str, int] = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and _parent(entry) == self.process.pid:
-                command = (entry / "cmdline").read_text().replace("\0", " ")
-                for name in ("mongod", "simulator", "serve"):
-                    if name in command:
-                        found[name] = int(entry.name)
-                        break
+                words = {Path(word).name for word in (entry / "cmdline").read_text().split("\0")}
+                found |= {name: int(entry.name) for name in ("mongod", "simulator", "serve") if name in words}
         return found
 
     def wait(self) -> int:

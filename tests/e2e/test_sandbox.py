@@ -9,6 +9,8 @@ import pytest
 from people import ADRUN_TRAITS, patient
 from sandbox import Sandbox, running, start
 
+from fhir_ins.store.mongod import Mongod
+
 
 def await_end_of(pid: int) -> None:
     deadline = time.monotonic() + 30
@@ -32,6 +34,13 @@ def test_it_starts_serves_stops_cleanly_and_starts_again_on_the_same_data(tmp_pa
         await_end_of(pid)
     with running(tmp_path) as again, again.client() as fhir:
         assert fhir.get(f"/{reference}").status_code == 200
+
+
+def test_on_a_mongodb_of_ones_own_none_is_started(tmp_path: Path, mongod: Mongod) -> None:
+    with running(tmp_path, FHIR_INS_MONGODB_URI=mongod.uri) as sandbox, sandbox.client() as fhir:
+        assert set(sandbox.children()) == {"simulator", "serve"}
+        assert fhir.post("/Patient", json=patient()).status_code == 201
+    assert mongod.process.poll() is None
 
 
 def test_without_insi_the_rest_goes_on(tmp_path: Path) -> None:
