@@ -26,7 +26,9 @@ def application(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        database = Database(
+            settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
+        )
         insi = SoapInsi(configuration) if configuration else None
         try:
             await database.prepare()

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         description="MongoDB, a replica set (transactions are needed).",
     )
     mongodb_database: str = Field("fhir_ins", description="Name of the database.")
+    mongodb_timeout: float = Field(10.0, gt=0, description="Seconds one operation of MongoDB may take.")
     tenant: str = Field("default", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The structure whose data this is.")
     rights: Annotated[frozenset[Right], NoDecode] = Field(
         frozenset({Right.READ}),

@@ -21,7 +21,8 @@ _LENGTH = 15
 _GAP = r"[^0-9A-Za-z]{0,4}"  # blanks, points, hyphens, slashes, what tags leave
 _NUMBER = _GAP.join([r"[1-478]", *[r"\d"] * 5, r"[\dABab]", *[r"\d"] * 6])
 _KEY = rf"(?:cl(?:e|é)f?{_GAP})?\d{_GAP}\d"
-_CANDIDATE = re.compile(rf"(?<!\d){_NUMBER}{_GAP}{_KEY}(?!\d)", re.ASCII | re.IGNORECASE)
+# Looked for ahead of each place: a number just before must not swallow the start of a matricule.
+_CANDIDATE = re.compile(rf"(?<!\d)(?=({_NUMBER}{_GAP}{_KEY})(?!\d))", re.ASCII | re.IGNORECASE)
 _BETWEEN = re.compile(r"[^0-9ABab]", re.ASCII)
 _TAGS = re.compile(r"<[^>]*>")
 _SOCIAL_SECURITY = frozenset({f"urn:oid:{NotAnIns.NSS_NIR}", f"urn:oid:{NotAnIns.NSS_NIA}"})
@@ -34,13 +35,13 @@ def misplaced(patient: Json) -> list[Issue]:
     that identity is qualified. A social security number under its own authority is not.
     """
     own = {key: value for key, value in patient.items() if key not in ("identifier", "telecom", "text")}
-    issues = list(_inside(own, "Patient"))
+    issues = [*_inside(own, "Patient"), *_inside(_without(patient.get("text", {}), "div"), "Patient.text")]
     for index, identifier in enumerate(patient.get("identifier", ())):
         if not is_ins(identifier):
             issues += _inside(identifier, f"Patient.identifier[{index}]")
     for index, contact in enumerate(patient.get("telecom", ())):
-        if not is_citizen_address(contact):
-            issues += _inside(contact, f"Patient.telecom[{index}]")
+        judged = _without(contact, "value") if is_citizen_address(contact) else contact
+        issues += _inside(judged, f"Patient.telecom[{index}]")
     return issues
 
 
@@ -57,7 +58,7 @@ def carries_matricule(text: str) -> bool:
     if len(text) < _LENGTH:
         return False
     plain = text if text.isascii() else normalize("NFKC", text)  # full-width digits, no-break spaces
-    return any(_is_matricule(found.group()) for found in _CANDIDATE.finditer(plain))
+    return any(_is_matricule(found[1]) for found in _CANDIDATE.finditer(plain))
 
 
 def _inside(value: Any, path: str) -> Iterator[Issue]:
@@ -65,15 +66,18 @@ def _inside(value: Any, path: str) -> Iterator[Issue]:
         if is_ins(value):
             yield _issue(path)
             return
-        own = "value" if value.get("system") in _SOCIAL_SECURITY else None
-        for name, item in value.items():
-            if name != own:
-                yield from _inside(item, f"{path}.{name}")
+        judged = _without(value, "value") if value.get("system") in _SOCIAL_SECURITY else value
+        for name, item in judged.items():
+            yield from _inside(item, f"{path}.{name}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _inside(item, f"{path}[{index}]")
     elif carries_matricule(value.literal if isinstance(value, Number) else str(value)):
         yield _issue(path)
+
+
+def _without(element: Json, name: str) -> Json:
+    return {key: value for key, value in element.items() if key != name}
 
 
 def _issue(path: str) -> Issue:

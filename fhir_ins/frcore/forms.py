@@ -10,7 +10,7 @@ from fhir_ins.frcore.canonical import PATIENT, PATIENT_INS, versioned
 from fhir_ins.frcore.elements import Json, filtered, with_list
 from fhir_ins.frcore.identifiers import is_ins, obtained_identifiers, supplied_identifiers
 from fhir_ins.frcore.reliability import with_statement, without_statement
-from fhir_ins.frcore.telecom import is_citizen_address
+from fhir_ins.frcore.telecom import is_citizen_address, matricule_of
 from fhir_ins.frcore.traits import fhir_date
 from fhir_ins.ins.identity import Identity
 
@@ -26,8 +26,12 @@ class Forms:
 
 def forms(bare: Json, identity: Identity) -> Forms:
     """All forms of a Patient given without the elements the server owns (see `bare`)."""
-    open_form = with_statement(bare, identity)
-    concealed = filtered(open_form, "telecom", lambda contact: not is_citizen_address(contact))
+    own = identity.obtained.active.matricule if identity.obtained else None
+    stated = with_statement(bare, identity)
+    concealed = filtered(stated, "telecom", lambda contact: not is_citizen_address(contact))
+    open_form = filtered(
+        stated, "telecom", lambda contact: not is_citizen_address(contact) or matricule_of(contact) == own
+    )
     if not identity.obtained and not identity.supplied:
         return Forms(concealed)
     full = _with_ins(open_form, identity)

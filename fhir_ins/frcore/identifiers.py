@@ -17,7 +17,7 @@ _TYPE_CODES = {
     InsOid.NIR_TEST: "INS-NIR-TEST",
     InsOid.NIR_DEMO: "INS-NIR-DEMO",
 }
-_OFFICIAL_ONLY = frozenset({InsOid.NIR_TEST, InsOid.NIR_DEMO})
+_MAY_BE_OLD = frozenset({InsOid.NIR, InsOid.NIA})
 
 
 def is_ins(identifier: Mapping[str, Any]) -> bool:
@@ -26,12 +26,9 @@ def is_ins(identifier: Mapping[str, Any]) -> bool:
 
 
 def identifier(number: InsNumber, use: str) -> Json:
-    """The slice for `number`; an authority that is not an INS one gives an identifier without type."""
-    found: Json = {"use": use}
-    oid = ins_oid(number.oid)
-    if oid:
-        found["type"] = {"coding": [{"system": IDENTIFIER_TYPES, "code": _TYPE_CODES[oid]}]}
-    found |= {"system": f"urn:oid:{number.oid}", "value": str(number.matricule)}
+    """The slice for `number`, whose authority is an INS one."""
+    type_ = {"coding": [{"system": IDENTIFIER_TYPES, "code": _TYPE_CODES[InsOid(number.oid)]}]}
+    found: Json = {"use": use, "type": type_, "system": f"urn:oid:{number.oid}", "value": str(number.matricule)}
     period = {"start": number.start, "end": number.end}
     in_order = not (number.start and number.end and number.start > number.end)  # seen reversed; per-1 forbids it
     if in_order and (dates := {name: day for name, day in period.items() if day}):
@@ -40,11 +37,15 @@ def identifier(number: InsNumber, use: str) -> Json:
 
 
 def obtained_identifiers(obtained: Obtained) -> list[Json]:
-    """INSACTIF as official, then each INSHISTO once as old; INSi repeats the active one there, and we do not."""
+    """INSACTIF as official, then each INSHISTO once as old; INSi repeats the active one there, and we do not.
+
+    A number under another authority than the INS ones is none, and test numbers have no old use.
+    """
     numbers = {(number.oid, str(number.matricule)): number for number in obtained.history}
     numbers.pop((obtained.active.oid, str(obtained.active.matricule)), None)
-    old = (number for number in numbers.values() if ins_oid(number.oid) not in _OFFICIAL_ONLY)
-    return [identifier(obtained.active, "official"), *(identifier(number, "old") for number in old)]
+    old = (number for number in numbers.values() if ins_oid(number.oid) in _MAY_BE_OLD)
+    active = [obtained.active] if ins_oid(obtained.active.oid) else []
+    return [*(identifier(number, "official") for number in active), *(identifier(number, "old") for number in old)]
 
 
 def supplied_identifiers(numbers: Iterable[InsNumber]) -> list[Json]:

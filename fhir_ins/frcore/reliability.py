@@ -104,7 +104,8 @@ def with_statement(patient: Json, identity: Identity) -> Json:
     statement = {"extension": _statement(shell["extension"], identity), "url": IDENTITY_RELIABILITY}
     attributes = [
         {"extension": [_part("identityStatus", IDENTITY_STATUSES, code)], "url": IDENTITY_RELIABILITY}
-        for code in sorted(identity.attributes)
+        for code in sorted(attribute.value for attribute in identity.attributes)
+        if code not in {_code(extension) for extension in others}
     ]
     rest = with_extension(patient, None, IDENTITY_RELIABILITY).get("extension", [])
     return with_list(patient, "extension", [*rest, statement, *attributes, *others])

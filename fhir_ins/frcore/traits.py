@@ -21,8 +21,8 @@ from fhir_ins.frcore.elements import Json, extension_value, extensions, with_ext
 from fhir_ins.ins.comparison import starts
 from fhir_ins.ins.traits import Sex, Traits, birth_date_fault, birth_place_fault
 
-SEX_OF_GENDER = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
-_GENDER_OF_SEX = {sex: gender for gender, sex in SEX_OF_GENDER.items()}
+SEX_OF_GENDER: Mapping[str | None, str] = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
+_GENDER_OF_SEX = {sex: gender for gender, sex in SEX_OF_GENDER.items()}  # any other sex is unknown
 _BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
 _LUNAR = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -44,7 +44,7 @@ def traits_of(patient: Mapping[str, Any]) -> Traits:
     return Traits(
         family=name.get("family"),
         given=tuple(given),
-        sex=SEX_OF_GENDER.get(patient.get("gender", "")),
+        sex=SEX_OF_GENDER.get(patient.get("gender"), patient.get("gender")),
         birth_date=_lunar_date(patient) or patient.get("birthDate"),
         birth_place=_birth_place(patient),
     )

@@ -26,6 +26,7 @@ from fhir_ins.ins.oid import ins_oid
 from fhir_ins.ins.status import Attribute
 from fhir_ins.ins.traits import Traits
 
+_MOST_SUPPLIED = 20
 _RELIABILITY = "Patient.extension('https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability')"
 
 
@@ -59,7 +60,7 @@ def written(body: Json, before: Known | None, writer: Writer) -> Known:
     """
     if issues := [*misplaced(body), *contradictions(body), *foreign_statuses(body)]:
         raise Unprocessable(issues)
-    shown = before.identity.obtained if before and before.identity.conveys else None
+    shown = before.identity.obtained if before and (before.identity.conveys or writer.is_reference) else None
     _refuse_foreign_addresses(body, shown)
     numbers = supplied_numbers(body, shown, wrong_key_is_error=writer.wrong_key_is_error)
     patient = bare(without_telling_narrative(body))
@@ -182,16 +183,16 @@ def _with_supplied(identity: Identity, numbers: tuple[InsNumber, ...], before: I
     """
     obtained = before.obtained
     known = {number.matricule for number in (obtained.active, *obtained.history)} if obtained else set()
-    new = tuple(dict.fromkeys(number for number in numbers if number.matricule not in known))
-    if new and before.conveys:
+    new = [number for number in numbers if number.matricule not in known]
+    seen = before.supplied if writer.is_reference else ()
+    if before.conveys and any(number not in seen for number in new):
         raise Unprocessable(
             "This identity is qualified with the matricule INSi gave; another one is not accepted beside it. "
             "If it is wrong, ask INSi again with Patient/{id}/$ins-verify.",
             "Patient.identifier",
         )
-    if not numbers and not writer.is_reference:
-        return identity
-    return replace(identity, supplied=new)
+    kept = () if writer.is_reference else identity.supplied
+    return replace(identity, supplied=tuple(dict.fromkeys((*kept, *new)))[-_MOST_SUPPLIED:])
 
 
 def _refuse_foreign_addresses(body: Json, shown: Obtained | None) -> None:

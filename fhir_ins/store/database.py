@@ -51,10 +51,11 @@ class Database:
     """The collections: `resources` (current versions), `versions` (superseded ones), `keys`, `server`."""
 
     def __init__(self, uri: str, name: str, *, timeout: float = 10.0) -> None:
+        """`timeout`: the seconds any one operation may take."""
         self.client: AsyncMongoClient[Document] = AsyncMongoClient(
             uri,
             timeoutMS=int(timeout * 1000),
-            serverSelectionTimeoutMS=3000,
+            serverSelectionTimeoutMS=int(min(timeout, 3.0) * 1000),
             appname="fhir-ins",
             tz_aware=True,
             tzinfo=UTC,
@@ -111,7 +112,7 @@ async def migrate(database: Database, migrations: Sequence[Migration], *, patien
                 await asyncio.sleep(0.1)
                 continue
             try:
-                for version in range(at, latest):
+                for version in range(await _schema_version(database), latest):
                     await migrations[version - FIRST_SCHEMA](database.database)
                     await server.update_one({"_id": "schema"}, {"$set": {"version": version + 1}})
             finally:

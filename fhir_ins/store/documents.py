@@ -66,5 +66,6 @@ def _later_than(before: datetime | None) -> datetime:
 def with_server_elements(form: dict[str, Any], id_: str, number: int, updated: datetime) -> dict[str, Any]:
     """The form with the server's own id and meta (the client's other meta elements kept), its elements in order."""
     instant = updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    meta = {"versionId": str(number), "lastUpdated": instant, **form.get("meta", {})}
+    given = {name: value for name, value in form.get("meta", {}).items() if name not in ("versionId", "lastUpdated")}
+    meta = {"versionId": str(number), "lastUpdated": instant, **given}
     return in_order({**form, "id": id_, "meta": meta})

@@ -16,6 +16,7 @@ Filter = dict[str, Any]
 
 NOTHING: Filter = {"id": {"$in": []}}
 _LAST = "\uffff"
+_LONGEST = 366 * 86_400_000  # milliseconds of a leap year, the longest span of a date
 
 
 def compiled(search: Search, *, reference: bool) -> list[Filter]:
@@ -54,21 +55,27 @@ def _ranged(name: str, value: DateValue | str) -> Filter:
 
 
 def _date(name: str, value: DateValue) -> Filter:
-    """Bounds of the target's span against the value's, prefix by prefix (search.html#prefix)."""
+    """Bounds of the target's span against the value's, prefix by prefix (search.html#prefix).
+
+    Each condition on `high` implies one on `low`, because no date covers more than a year: the index is led by `low`.
+    """
     asked = value.span if value.prefix != "ap" else _approximate(value.span)
-    within = {"low": {"$gte": asked.low}, "high": {"$lte": asked.high}}
-    conditions: dict[str, Filter] = {
-        "eq": within,
-        "ne": {"$or": [{"low": {"$lt": asked.low}}, {"high": {"$gt": asked.high}}]},
-        "gt": {"high": {"$gt": asked.high}},
-        "lt": {"low": {"$lt": asked.low}},
-        "ge": {"$or": [{"high": {"$gt": asked.high}}, within]},
-        "le": {"$or": [{"low": {"$lt": asked.low}}, within]},
-        "sa": {"low": {"$gte": asked.high}},
-        "eb": {"high": {"$lte": asked.low}},
-        "ap": {"low": {"$lt": asked.high}, "high": {"$gt": asked.low}},
+    within = {"low": {"$gte": asked.low, "$lt": asked.high}, "high": {"$lte": asked.high}}
+    later = {"low": {"$gt": asked.high - _LONGEST}, "high": {"$gt": asked.high}}
+    earlier = {"low": {"$lt": asked.low}}
+    conditions: dict[str, list[Filter]] = {
+        "eq": [within],
+        "ne": [earlier, later],
+        "gt": [later],
+        "lt": [earlier],
+        "ge": [later, within],
+        "le": [earlier, within],
+        "sa": [{"low": {"$gte": asked.high}}],
+        "eb": [{"low": {"$lt": asked.low}, "high": {"$lte": asked.low}}],
+        "ap": [{"low": {"$gt": asked.low - _LONGEST, "$lt": asked.high}, "high": {"$gt": asked.low}}],
     }
-    return {"ix.date": {"$elemMatch": {"p": name, **conditions[value.prefix]}}}
+    found = [{"ix.date": {"$elemMatch": {"p": name, **condition}}} for condition in conditions[value.prefix]]
+    return found[0] if len(found) == 1 else {"$or": found}
 
 
 def _approximate(span: Span) -> Span:

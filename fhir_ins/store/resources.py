@@ -46,7 +46,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A current version as a write starts from it: the form without matricule, and the identity record."""
+    """A current version as a write starts from it: the fullest of its forms, and the identity record."""
 
     type: str
     id: str
@@ -96,7 +96,7 @@ class Resources:
         document = await self._database.resources.find_one({"_id": resource_key(caller, type_, id_)})
         if document is None:
             return None
-        body = document["concealed"] or document["conveyed"]
+        body = document["reference"] or document["conveyed"]
         identity = identity_of(document["identity"])
         return Current(type_, id_, document["version"], document["updated"], body, identity, document)
 

@@ -83,7 +83,7 @@ async def test_health(fhir: httpx.AsyncClient) -> None:
 
 async def test_without_mongodb_it_is_503_not_ready_and_alive(tmp_path: Path, start_server: StartServer) -> None:
     with Mongod.start(tmp_path) as mongod:
-        fhir = await start_server(mongodb_uri=mongod.uri)
+        fhir = await start_server(mongodb_uri=mongod.uri, mongodb_timeout=1)
         assert (await fhir.post("/Patient", json=patient())).status_code == 201
     answer = await fhir.post("/Patient", json=patient())
     assert answer.status_code == 503

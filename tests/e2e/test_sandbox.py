@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from e2e.sandbox import Sandbox, running, start
 from people import ADRUN_TRAITS, patient
-from sandbox import Sandbox, running, start
 
 from fhir_ins.store.mongod import Mongod
 

@@ -75,7 +75,7 @@ async def test_the_log_has_one_event_for_a_call_and_nothing_of_the_person(connec
     with structlog.testing.capture_logs() as events:
         call = await connect().search_by_traits(LEONARDO, ("LEONARDO",))
     (event,) = events
-    assert event.keys() == {"event", "log_level", "message_id", "code", "duration_ms"}
+    assert event.keys() == {"event", "log_level", "message_id", "code", "duration_ms", "warnings"}
     assert (event["event"], event["message_id"], event["code"]) == ("insi_call", call.message_id, "00")
     assert not any(word in json.dumps(event) for word in ("VINCI", "LEONARDO", "2014", "63220", "1140263"))
 
