@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from fhir_ins.settings import Settings
 
-cli = typer.Typer(help="A FHIR R4 server for the French national health identity (INS).", no_args_is_help=True)
+cli = typer.Typer(
+    help="A FHIR R4 server for the French national health identity (INS).", no_args_is_help=True, add_completion=False
+)
 _PASSPHRASE = Annotated[str, typer.Option(envvar="FHIR_INS_INSI_PKCS12_PASSPHRASE", help="Its passphrase.")]
 
 
@@ -48,6 +50,13 @@ def serve(**options: str | None) -> None:
     )
 
 
+def _shown(default: object) -> str | bool:
+    """A setting's default as the help shows it; an unset or secret one is not shown."""
+    if isinstance(default, frozenset):
+        return ",".join(sorted(default))
+    return False if default in (None, "") or isinstance(default, SecretStr) else str(default)
+
+
 def _with_options_of_settings() -> Any:
     """Give `serve` one option a setting, each with its environment variable and its description."""
     parameters = [
@@ -57,7 +66,12 @@ def _with_options_of_settings() -> Any:
             default=None,
             annotation=Annotated[
                 str | None,
-                typer.Option(f"--{name.replace('_', '-')}", envvar=f"FHIR_INS_{name.upper()}", help=field.description),
+                typer.Option(
+                    f"--{name.replace('_', '-')}",
+                    envvar=f"FHIR_INS_{name.upper()}",
+                    help=field.description,
+                    show_default=_shown(field.default),
+                ),
             ],
         )
         for name, field in Settings.model_fields.items()

@@ -73,9 +73,9 @@ def _with_identifiers(patient: Json, identifiers: list[Json]) -> Json:
 def _satisfies_ins_profile(patient: Json, identity: Identity) -> bool:
     """All five traits as INSi gave them, a whole birth date, and no second official identifier (fr-core-2)."""
     traits = identity.obtained.traits if identity.obtained else None
-    if traits is None or not (traits.family and traits.given and traits.sex and traits.birth_place):
+    if traits is None or not traits.complete:
         return False
-    whole_date = traits.birth_date is not None and fhir_date(traits.birth_date) == traits.birth_date
+    whole_date = fhir_date(traits.birth_date or "") == traits.birth_date
     officials = [found for found in patient.get("identifier", ()) if found.get("use") == "official"]
     return whole_date and len(officials) == 1
 

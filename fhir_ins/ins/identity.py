@@ -63,8 +63,9 @@ class Identity:
 
     @property
     def conveys(self) -> bool:
-        """Whether everyone who may read sees the matricule."""
-        return MATRICULE[self.status] is MatriculeFate.CONVEYED
+        """Whether everyone who may read sees the matricule; INSi must have given all five traits with it."""
+        shared = MATRICULE[self.status] is MatriculeFate.CONVEYED
+        return shared and self.obtained is not None and self.obtained.traits.complete
 
     @property
     def blocked(self) -> bool:

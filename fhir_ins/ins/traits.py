@@ -52,6 +52,11 @@ class Traits:
         """All given names, space-separated, as INSi's ListePrenom writes them."""
         return " ".join(self.given)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all five are given: an INS is not shared without them (FR Core issue 240; PAM p. 36-38)."""
+        return bool(self.family and self.given and self.sex and self.birth_date and self.birth_place)
+
     def __repr__(self) -> str:  # traits identify a person: they stay out of tracebacks and logs
         return "Traits(…)"
 

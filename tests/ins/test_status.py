@@ -1,5 +1,7 @@
 """The table of statuses, one test a cell, and the identity record that follows it."""
 
+from dataclasses import replace
+
 import pytest
 
 from fhir_ins.ins.identity import DocumentCheck, Identity, InsNumber, Obtained
@@ -81,3 +83,10 @@ def test_douteux_and_fictif_block_insi_and_hold_after_the_mark_is_gone(attribute
 def test_a_number_insi_confirms_is_no_longer_only_supplied() -> None:
     other = InsNumber(Matricule("1810363220456", "76"), ACTIVE.oid)
     assert Identity(supplied=(ACTIVE, other)).found(OBTAINED).supplied == (other,)
+
+
+@pytest.mark.parametrize("trait", ["family", "given", "sex", "birth_date", "birth_place"])
+def test_a_matricule_is_not_conveyed_without_its_five_traits(trait: str) -> None:
+    assert RECORDS[QUAL].conveys
+    incomplete = replace(OBTAINED, traits=replace(OBTAINED.traits, **{trait: () if trait == "given" else None}))
+    assert not replace(RECORDS[QUAL], obtained=incomplete).conveys
