@@ -1,0 +1,155 @@
+"""Every search is served by an index that the tenant leads, and reads little more than it finds."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from people import patient
+
+from fhir_ins.fhir.search import Search
+from fhir_ins.fhir.search import parse as parse_search
+from fhir_ins.fhir.search_parameters import PARAMETERS
+from fhir_ins.ins.identity import Identity
+from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.database import Database
+from fhir_ins.store.documents import Draft, version_document
+from fhir_ins.store.mongod import Mongod
+from fhir_ins.store.resources import Resources
+
+Json = dict[str, Any]
+
+
+def search(**parameters: str) -> Search:
+    return parse_search(list(parameters.items()), PARAMETERS["Patient"], lenient=False)
+
+
+MANY = 400
+
+
+def population(caller: Caller) -> Iterable[Json]:
+    """Patients of whom no two have the same name, number or birth date; half of each gender."""
+    for number in range(MANY):
+        resource = patient(
+            identifier=[
+                {"system": "urn:ipp", "value": f"n{number}"},
+                {"system": f"urn:site:{number % 100}", "value": "1"},
+            ],
+            name=[{"family": f"Name{number:04}", "given": [f"Given{number:04}", "Zoé"]}],
+            gender=("female", "male")[number % 2],
+            birthDate=f"{1950 + number // 12 % 60:04}-{number % 12 + 1:02}-{number % 28 + 1:02}",
+        )
+        yield version_document(caller, "Patient", f"id{number:04}", Draft(resource, None, None, Identity()), None)
+
+
+@pytest.fixture(scope="module")
+async def crowd(mongod: Mongod) -> AsyncIterator[tuple[Database, Caller]]:
+    """A few hundred patients in one tenant, as many in another; the database writes down every command."""
+    database = Database(mongod.uri, f"crowd_{uuid4().hex}")
+    await database.prepare()
+    tenants = [Caller(uuid4().hex, "ehr", frozenset({Right.READ})) for _ in range(2)]
+    for caller in tenants:
+        await database.resources.insert_many(population(caller))
+    await database.database.command("profile", 2)
+    yield database, tenants[0]
+    await database.database.command("profile", 0)
+    await database.client.drop_database(database.database.name)
+    await database.close()
+
+
+async def explained(database: Database, verb: str) -> Json:
+    """What MongoDB says of the last command of this kind that it was sent."""
+    (seen,) = await database.database["system.profile"].find({f"command.{verb}": "resources"}).sort("ts", -1).to_list(1)
+    kept = {verb, "filter", "sort", "limit", "projection", "pipeline", "cursor"}
+    command = {name: value for name, value in seen["command"].items() if name in kept}
+    return await database.database.command("explain", command, verbosity="executionStats")
+
+
+def stages(plan: Any) -> Iterable[Json]:
+    """Every stage of a plan, in whatever it is nested."""
+    if isinstance(plan, dict):
+        if "stage" in plan:
+            yield plan
+        for part in plan.values():
+            yield from stages(part)
+    elif isinstance(plan, list):
+        for part in plan:
+            yield from stages(part)
+
+
+def winning_plan(explanation: Json) -> list[Json]:
+    planner = explanation.get("queryPlanner") or explanation["stages"][0]["$cursor"]["queryPlanner"]
+    return list(stages(planner["winningPlan"]))
+
+
+SELECTIVE = [
+    {"_id": "id0007"},
+    {"_id": "id0007,id0008,id0399"},
+    {"identifier": "urn:ipp|n7"},
+    {"identifier": "urn:ipp|n7,urn:ipp|n8"},
+    {"identifier": "n7"},
+    {"identifier": "urn:site:7|"},
+    {"identifier": "|n7"},
+    {"family": "name0007"},
+    {"family": "Name000"},
+    {"family": "name0007,name0008"},
+    {"given": "given0007"},
+    {"given": "Given001"},
+    {"birthdate": "1960-05-13"},
+    {"birthdate": "eq1960-05"},
+    {"birthdate": "lt1950-03"},
+    {"birthdate": "sa1983-03"},
+    {"identifier": "urn:ipp|n7", "gender": "male"},
+    {"family": "name0007", "birthdate": "ge1950"},
+    {"birthdate": "1960-05-13,1961-02-22"},
+    {"birthdate": "gt1983-03"},
+    {"birthdate": "ge1983-03"},
+    {"birthdate": "le1950-03"},
+    {"birthdate": "eb1950-03"},
+]
+WIDE = [
+    {},
+    {"gender": "female"},
+    {"gender": "http://hl7.org/fhir/administrative-gender|female"},
+    {"gender": "http://hl7.org/fhir/administrative-gender|"},
+    {"identifier": "urn:ipp|"},
+    {"family": "name"},
+    {"birthdate": "ne1960"},
+    {"birthdate": "gt1960"},
+    {"birthdate": "ap1980"},
+]
+
+
+@pytest.mark.parametrize("parameters", [*SELECTIVE, *WIDE], ids=str)
+async def test_every_search_is_served_by_an_index_that_the_tenant_leads(
+    crowd: tuple[Database, Caller], parameters: dict[str, str]
+) -> None:
+    database, caller = crowd
+    await Resources(database).search(caller, "Patient", search(**parameters), None)
+    plan = winning_plan(await explained(database, "find"))
+    assert "COLLSCAN" not in [stage["stage"] for stage in plan]
+    scans = [stage for stage in plan if stage["stage"] == "IXSCAN"]
+    assert scans
+    for scan in scans:
+        assert next(iter(scan["keyPattern"])) == "tenant"
+
+
+@pytest.mark.parametrize("parameters", SELECTIVE, ids=str)
+async def test_a_selective_search_reads_little_more_than_it_finds(
+    crowd: tuple[Database, Caller], parameters: dict[str, str]
+) -> None:
+    database, caller = crowd
+    page = await Resources(database).search(caller, "Patient", search(**parameters), None)
+    statistics = (await explained(database, "find"))["executionStats"]
+    assert statistics["nReturned"] == len(page.versions) + page.more
+    assert statistics["totalDocsExamined"] <= 2 * statistics["nReturned"] + 5
+
+
+@pytest.mark.parametrize("parameters", [*SELECTIVE, *WIDE], ids=str)
+async def test_counting_uses_an_index_too(crowd: tuple[Database, Caller], parameters: dict[str, str]) -> None:
+    database, caller = crowd
+    await Resources(database).count(caller, "Patient", search(**parameters))
+    plan = winning_plan(await explained(database, "aggregate"))
+    assert "COLLSCAN" not in [stage["stage"] for stage in plan]
+    for scan in plan:
+        assert scan["stage"] != "IXSCAN" or next(iter(scan["keyPattern"])) == "tenant"
