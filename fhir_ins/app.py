@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from pymongo.errors import PyMongoError
 
 from fhir_ins import __version__
 from fhir_ins.api.access_log import AccessLog
@@ -57,6 +58,19 @@ def application(settings: Settings) -> FastAPI:
     app.router.routes.extend(ROUTES)
     app.add_middleware(AccessLog)
     return app
+
+
+async def mongodb_fault(settings: Settings) -> str | None:
+    """Why MongoDB cannot be used, in plain words; None when it answers."""
+    database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=5)
+    try:
+        await database.ping()
+    except PyMongoError:
+        nodes = ", ".join(f"{host}:{port}" for host, port in database.client.topology_description.server_descriptions())
+        return f"MongoDB does not answer at {nodes}: start it, or set FHIR_INS_MONGODB_URI to a replica set."
+    finally:
+        await database.close()
+    return None
 
 
 def warm_up() -> None:

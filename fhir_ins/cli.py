@@ -1,5 +1,6 @@
 """The command line: serve, sandbox, simulator, check-certificate. Each imports what it runs, and no more."""
 
+import asyncio
 import inspect
 import sys
 from datetime import UTC, datetime
@@ -9,12 +10,28 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr, ValidationError
 
+from fhir_ins import __version__
 from fhir_ins.settings import Settings
 
 cli = typer.Typer(
     help="A FHIR R4 server for the French national health identity (INS).", no_args_is_help=True, add_completion=False
 )
 _PASSPHRASE = Annotated[str, typer.Option(envvar="FHIR_INS_INSI_PKCS12_PASSPHRASE", help="Its passphrase.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fhir-ins {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A FHIR R4 server for the French national health identity (INS)."""
 
 
 def main() -> None:
@@ -25,7 +42,7 @@ def serve(**options: str | None) -> None:
     """Serve the FHIR API."""
     import uvicorn
 
-    from fhir_ins.app import application, warm_up
+    from fhir_ins.app import application, mongodb_fault, warm_up
     from fhir_ins.insi.certificate import CertificateFault
     from fhir_ins.log import configure
 
@@ -36,6 +53,8 @@ def serve(**options: str | None) -> None:
         _fail("\n".join(f"--{fault['loc'][0]}: {fault['msg']}".replace("_", "-") for fault in error.errors()))
     except (CertificateFault, ValueError) as error:
         _fail(str(error))
+    if fault := asyncio.run(mongodb_fault(settings)):
+        _fail(fault)
     configure()
     warm_up()
     uvicorn.run(

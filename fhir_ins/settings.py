@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     wrong_key_is_error: bool = Field(True, description="Refuse a matricule whose key is wrong.")
     insi_endpoint: HttpUrl | None = Field(None, description="The téléservice INSi; without it $ins-fetch answers 502.")
     insi_pkcs12: Path | None = Field(None, description="The organisation's client certificate, a PKCS#12 file.")
-    insi_pkcs12_passphrase: SecretStr = Field(SecretStr(""), description="Passphrase of the PKCS#12 file.")
+    insi_pkcs12_passphrase: SecretStr = Field(
+        SecretStr(""), description="Passphrase of the PKCS#12 file; give it by the environment."
+    )
     insi_trust: Path | None = Field(None, description="PEM file of the authorities of INSi's server certificate.")
     insi_idam: str = Field("", description="LPS authorisation number (IDAM) given by the CNDA.")
     insi_lps_name: str = Field("fhir-ins", description="Name of the software (LPS/Nom).")

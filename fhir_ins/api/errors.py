@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.context import base_url
 from fhir_ins.api.responses import resource_response
 from fhir_ins.fhir.outcome import FhirError, Issue, operation_outcome
 
@@ -28,8 +29,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """What the router itself refuses: an address or a method this server does not have."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     text = {
-        404: "This address is not one of this server: see the CapabilityStatement at [base]/metadata.",
-        405: "This method is not offered here: see the CapabilityStatement at [base]/metadata.",
+        404: f"This address is not one of this server: {base_url(request)}/metadata says what it serves.",
+        405: f"This method is not offered here: {base_url(request)}/metadata says what is.",
     }.get(error.status_code, "The request cannot be answered.")
     issue = Issue(_CODES.get(error.status_code, "processing"), text)
     return resource_response(operation_outcome([issue]), error.status_code, error.headers)

@@ -110,11 +110,11 @@ def _stored_subject(known: Known, caller: Caller) -> Subject:
     identity = known.identity
     if identity.obtained:
         number, traits = identity.obtained.active, identity.obtained.traits
-    elif len(identity.supplied) == 1:
-        number, traits = identity.supplied[0], traits_of(known.patient)
+    elif identity.supplied:
+        number, traits = identity.supplied[-1], traits_of(known.patient)  # the last one given
     else:
         raise Unprocessable(
-            "This Patient has not one matricule to verify: obtain it with Patient/{id}/$ins-fetch.",
+            "This Patient has no matricule to verify: obtain one with Patient/{id}/$ins-fetch.",
             "Patient.identifier",
         )
     shown = identity.qualified or caller.may(Right.REFERENCE)

@@ -44,6 +44,8 @@ def require_json_format(wanted: str) -> None:
 
 def require_json_body(request: Request) -> None:
     """Raise UnsupportedMediaType unless the body is declared to be FHIR JSON, in UTF-8."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("The body must not be compressed: leave Content-Encoding out.")
     name, parameters = _media_type(request.headers.get("content-type", ""))
     if name not in _JSON_TYPES:
         raise UnsupportedMediaType("The body must be FHIR JSON: send Content-Type: application/fhir+json.")

@@ -1,8 +1,10 @@
 """Between the Patient's rules (`frcore`) and its storage: what is stored as what is known, and back."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from random import random
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -18,7 +20,7 @@ from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
 
 T = TypeVar("T")
 
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 _SERVER_META = frozenset({"versionId", "lastUpdated"})
 
 
@@ -80,9 +82,10 @@ def already_held(error: AlreadyHeld) -> Conflict:
 
 async def over_current(attempt: Callable[[], Awaitable[T]]) -> T:
     """What `attempt` answers, made again when another request wrote first: each attempt starts from what is current."""
-    for _ in range(_ATTEMPTS):
+    for count in range(_ATTEMPTS):
         with suppress(VersionChanged):
             return await attempt()
+        await asyncio.sleep(random() * 0.01 * (count + 1))  # noqa: S311 - they only spread
     raise changed_meanwhile()
 
 

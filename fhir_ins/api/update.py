@@ -16,7 +16,7 @@ from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.patients import draft, known_patient, over_current, without_server_elements, writer
 from fhir_ins.api.responses import location, version_response
 from fhir_ins.fhir.outcome import BadRequest, MethodNotAllowed
-from fhir_ins.frcore.writes import written
+from fhir_ins.frcore.writes import Known, written
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.resources import Version
 
@@ -45,5 +45,7 @@ async def _updated(
         raise MethodNotAllowed("Ids are given by this server: create the resource with POST [base]/Patient.")
     require_version(expected, current.number)
     before = known_patient(current)
+    if before is None:  # brought back: nothing of it but the checks that have ended
+        before = Known({"resourceType": "Patient"}, current.identity)
     after = written(body, before, writer(request, caller, version_known=expected is not None))
-    return await resources.replace(caller, current, draft(after)), before is None
+    return await resources.replace(caller, current, draft(after)), current.body is None

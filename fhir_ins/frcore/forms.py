@@ -35,9 +35,12 @@ def forms(bare: Json, identity: Identity) -> Forms:
     if not identity.obtained and not identity.supplied:
         return Forms(concealed)
     full = _with_ins(open_form, identity)
-    reference = _with_identifiers(full, supplied_identifiers(identity.supplied))
+    numbers = obtained_identifiers(identity.obtained) if identity.obtained else []
+    told = {number["value"] for number in numbers}
+    others = [number for number in supplied_identifiers(identity.supplied) if number["value"] not in told]
+    reference = _with_identifiers(full, others)
     if identity.conveys:
-        return Forms(full, concealed, reference if identity.supplied else None)
+        return Forms(full, concealed, reference if others else None)
     return Forms(concealed, None, reference)
 
 

@@ -30,6 +30,11 @@ _MEANS_WITH_A_CODE = frozenset({"AN", "CN", "LE", "PA"})
 _SERVER_PARTS = frozenset({"identityStatus", "validationDate", "validationMode"})
 _COLLECTION_PARTS = frozenset({"methodCollection", "dateCollection"})
 _STATUSES = frozenset({PROVISIONAL, "RECUP", VALIDATED, "QUAL"})
+_JUDGED: tuple[tuple[str, str | None, frozenset[str]], ...] = (
+    ("identityStatus", IDENTITY_STATUSES, _STATUSES),
+    ("validationDate", None, frozenset()),
+    ("validationMode", VALIDATION_MODES, frozenset()),
+)
 _ATTRIBUTES = {attribute.value: attribute for attribute in Attribute}
 
 
@@ -59,19 +64,23 @@ def claim_of(patient: Mapping[str, Any]) -> Claim:
     )
 
 
-def foreign_statuses(patient: Mapping[str, Any]) -> list[Issue]:
-    """An issue for each status that is not of FR Core's code system, or is not the only one of its repetition.
+def misused_parts(patient: Mapping[str, Any]) -> list[Issue]:
+    """An issue for each part that stands twice in its repetition, or whose code is not of FR Core's code system.
 
     Other systems use the same codes with other meanings (unpublished FR Core: VALI without INSi), so none is guessed.
     """
     issues = []
     for index, extension in enumerate(patient.get("extension", ())):
-        parts = list(extensions(extension, "identityStatus")) if extension.get("url") == IDENTITY_RELIABILITY else []
-        codings = [part.get("valueCoding", {}) for part in parts]
-        systems = {coding.get("system", IDENTITY_STATUSES) for coding in codings if coding.get("code") in _STATUSES}
-        if len(codings) > 1 or systems - {IDENTITY_STATUSES}:
-            text = f"identityStatus stands once in each identityReliability, with a code of {IDENTITY_STATUSES}."
-            issues.append(Issue("business-rule", text, f"Patient.extension[{index}]"))
+        if extension.get("url") != IDENTITY_RELIABILITY:
+            continue
+        for name, system, codes in _JUDGED:
+            parts = list(extensions(extension, name))
+            codings = [part.get("valueCoding", {}) for part in parts]
+            systems = {coding.get("system", system) for coding in codings if not codes or coding.get("code") in codes}
+            if len(parts) > 1 or systems - {system}:
+                of = f", with a code of {system}" if system else ""
+                text = f"{name} stands once in each identityReliability{of}."
+                issues.append(Issue("business-rule", text, f"Patient.extension[{index}]"))
     return issues
 
 

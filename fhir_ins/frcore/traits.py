@@ -17,7 +17,7 @@ from fhir_ins.frcore.canonical import (
     INSEE_CODE,
     LUNAR_DATE,
 )
-from fhir_ins.frcore.elements import Json, extension_value, extensions, with_extension, with_list
+from fhir_ins.frcore.elements import Json, extension_value, with_extension, with_list
 from fhir_ins.ins.comparison import starts
 from fhir_ins.ins.traits import Sex, Traits, birth_date_fault, birth_place_fault
 
@@ -28,9 +28,9 @@ _LUNAR = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def official_name(patient: Mapping[str, Any]) -> Json | None:
-    """The birth name: the name of use official, else the only name when it has no use."""
+    """The birth name: the name of use official that has not ended, else the only name when it has no use."""
     names = patient.get("name", [])
-    official = next((name for name in names if name.get("use") == "official"), None)
+    official = next(iter(_officials(patient)), None)
     if official is None and len(names) == 1 and "use" not in names[0]:
         return names[0]  # type: ignore[no-any-return]
     return official
@@ -62,11 +62,19 @@ def contradictions(patient: Mapping[str, Any]) -> list[Issue]:
         if listed and given and not starts(given, tuple(listed.split())):
             text = "The given names must start the list in birth-list-given-name: make the two agree."
             issues.append(Issue("business-rule", text, f"Patient.name[{index}].given"))
+    if len(_officials(patient)) > 1:
+        text = "One name is official, the birth name: give the others another use, or the end of their period."
+        issues.append(Issue("business-rule", text, "Patient.name"))
     lunar = _lunar_date(patient)
     if lunar and patient.get("birthDate") != fhir_date(lunar):
         text = "birthDate and the lunar date differ: make birthDate what is known of it, 1936 for 1936-00-00."
         issues.append(Issue("business-rule", text, "Patient.birthDate"))
     return issues
+
+
+def _officials(patient: Mapping[str, Any]) -> list[Json]:
+    names = patient.get("name", ())
+    return [name for name in names if name.get("use") == "official" and "end" not in name.get("period", {})]
 
 
 def with_traits(patient: Json, traits: Traits) -> Json:
@@ -83,8 +91,7 @@ def with_traits(patient: Json, traits: Traits) -> Json:
     changed = with_extension(changed, lunar, LUNAR_DATE)
     if traits.birth_place is None:
         return changed
-    place = _birth_place_extension(traits.birth_place)
-    return changed if _says_only(changed, place) else with_extension(changed, place, BIRTH_PLACE)
+    return with_extension(changed, _birth_place_extension(traits.birth_place), BIRTH_PLACE)
 
 
 def fhir_date(birth_date: str) -> str | None:
@@ -110,8 +117,9 @@ def _with_official_name(patient: Json, traits: Traits) -> Json:
         name["given"] = [traits.given[0]]
         listed = {"url": BIRTH_LIST_GIVEN_NAME, "valueString": traits.given_list}
         name = with_extension(name, listed, BIRTH_LIST_GIVEN_NAME)
-    others = [other for other in patient.get("name", ()) if other is not before and other.get("use") != "official"]
-    return with_list(patient, "name", [name, *others])
+    others = [other for other in patient.get("name", ()) if other is not before]
+    ended = [{**other, "use": "old"} if other.get("use") == "official" else other for other in others]
+    return with_list(patient, "name", [name, *ended])
 
 
 def _lunar_date(patient: Mapping[str, Any]) -> str | None:
@@ -129,13 +137,6 @@ def _birth_place(patient: Mapping[str, Any]) -> str | None:
 
 def _birth_time(patient: Mapping[str, Any]) -> str:
     return str(extension_value(patient.get("_birthDate") or {}, _BIRTH_TIME, "DateTime") or "")
-
-
-def _says_only(patient: Mapping[str, Any], place: Json) -> bool:
-    """Whether the Patient has one birth place, with this very code; what it says beside (the city) may stay."""
-    found = list(extensions(patient, BIRTH_PLACE))
-    codes = [list(extensions(extension.get("valueAddress", {}), INSEE_CODE)) for extension in found]
-    return codes == [list(extensions(place["valueAddress"], INSEE_CODE))]
 
 
 def _birth_place_extension(cog: str) -> Json:

@@ -15,7 +15,7 @@ from fhir_ins.frcore.carriers import misplaced, without_telling_narrative
 from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.forms import bare, with_claim
 from fhir_ins.frcore.identifiers import is_ins
-from fhir_ins.frcore.reliability import SUFFICIENT_MEANS, VALIDATED, Claim, claim_of, foreign_statuses
+from fhir_ins.frcore.reliability import SUFFICIENT_MEANS, VALIDATED, Claim, claim_of, misused_parts
 from fhir_ins.frcore.telecom import is_citizen_address, matricule_of
 from fhir_ins.frcore.traits import contradictions, traits_of, with_traits
 from fhir_ins.ins.comparison import compare, equivalent
@@ -58,7 +58,7 @@ def written(body: Json, before: Known | None, writer: Writer) -> Known:
 
     Raises Unprocessable, Forbidden or PreconditionFailed with the place and the remedy; then nothing is kept.
     """
-    if issues := [*misplaced(body), *contradictions(body), *foreign_statuses(body)]:
+    if issues := [*misplaced(body), *contradictions(body), *misused_parts(body)]:
         raise Unprocessable(issues)
     shown = before.identity.obtained if before and (before.identity.conveys or writer.is_reference) else None
     _refuse_foreign_addresses(body, shown)
@@ -135,7 +135,7 @@ def _with_claim(
         return identity.unchecked()
     if check_before and _repeats(claim, check_before):
         return identity
-    if identity.voided and _repeats(claim, identity.voided):
+    if any(_repeats(claim, ended) for ended in identity.ended):
         raise Unprocessable(
             "This document check ended when the identity changed. If the document was checked again against the "
             "traits as they are now, say PROV first, then VALI.",
@@ -156,7 +156,7 @@ def _with_claim(
             _RELIABILITY,
             code="required",
         )
-    return identity.checked(_check(claim, writer))
+    return identity.checked(_check(claim, traits.birth_date, writer))
 
 
 def _repeats(claim: Claim, check: DocumentCheck) -> bool:
@@ -164,10 +164,10 @@ def _repeats(claim: Claim, check: DocumentCheck) -> bool:
     return claim.validation_date in (check.on, None) and claim.validation_mode in (check.means, None)
 
 
-def _check(claim: Claim, writer: Writer) -> DocumentCheck:
+def _check(claim: Claim, birth_date: str, writer: Writer) -> DocumentCheck:
     date, means = claim.validation_date, claim.validation_mode
-    if not date or len(date) < len("YYYY-MM-DD") or date > writer.today:
-        text = "A document check (VALI) needs its validationDate, a whole date not after today."
+    if not date or len(date) < len("YYYY-MM-DD") or not birth_date <= date <= writer.today:
+        text = "A document check (VALI) needs its validationDate, a whole date after the birth and not after today."
         raise Unprocessable(text, f"{_RELIABILITY}.extension('validationDate')", code="required")
     if means not in SUFFICIENT_MEANS:
         known = ", ".join(sorted(SUFFICIENT_MEANS))
@@ -181,8 +181,8 @@ def _with_supplied(identity: Identity, numbers: tuple[InsNumber, ...], before: I
 
     What the client could not see decides nothing it can see.
     """
-    obtained = before.obtained
-    known = {number.matricule for number in (obtained.active, *obtained.history)} if obtained else set()
+    shown = before.obtained if before.conveys or writer.is_reference else None
+    known = {number.matricule for number in (shown.active, *shown.history)} if shown else set()
     new = [number for number in numbers if number.matricule not in known]
     seen = before.supplied if writer.is_reference else ()
     if before.conveys and any(number not in seen for number in new):
@@ -192,7 +192,8 @@ def _with_supplied(identity: Identity, numbers: tuple[InsNumber, ...], before: I
             "Patient.identifier",
         )
     kept = () if writer.is_reference else identity.supplied
-    return replace(identity, supplied=tuple(dict.fromkeys((*kept, *new)))[-_MOST_SUPPLIED:])
+    newest_last = reversed(dict.fromkeys(reversed((*kept, *new))))
+    return replace(identity, supplied=tuple(newest_last)[-_MOST_SUPPLIED:])
 
 
 def _refuse_foreign_addresses(body: Json, shown: Obtained | None) -> None:

@@ -44,14 +44,14 @@ class DocumentCheck:
 class Identity:
     """The record. `supplied` are numbers a client gave that INSi has not confirmed: kept, never conveyed.
 
-    `voided` is the last check that a change of the identity ended: sent again, it is not a new one.
+    `ended` are the checks that changes of the identity have ended: sent again, none of them is a new one.
     """
 
     obtained: Obtained | None = None
     check: DocumentCheck | None = None
     attributes: frozenset[Attribute] = frozenset()
     supplied: tuple[InsNumber, ...] = ()
-    voided: DocumentCheck | None = None
+    ended: tuple[DocumentCheck, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -73,9 +73,8 @@ class Identity:
         return bool(self.attributes & BLOCKING)
 
     def found(self, obtained: Obtained) -> "Identity":
-        """After an answer 00 whose traits are the identity's; a number INSi gives is no longer only supplied."""
-        kept = tuple(number for number in self.supplied if number.matricule != obtained.active.matricule)
-        return replace(self._after(Event.INSI_FOUND, obtained=obtained), supplied=kept)
+        """After an answer 00 whose traits are the identity's."""
+        return self._after(Event.INSI_FOUND, obtained=obtained)
 
     def contradicted(self) -> "Identity":
         """After a verification that found another matricule or other traits."""
@@ -87,7 +86,11 @@ class Identity:
 
     def unchecked(self) -> "Identity":
         """After the document check, if any, was declared void; the same document may then be checked anew."""
-        return replace(self._after(Event.DOCUMENT_WITHDRAWN), voided=None)
+        return replace(self._after(Event.DOCUMENT_WITHDRAWN), ended=())
+
+    def deleted(self) -> "Identity":
+        """What is left of it once its Patient is deleted: the checks that must not come back as new ones."""
+        return Identity(ended=self._ended(None))
 
     def edited(self) -> "Identity":
         """After a strict trait was changed locally."""
@@ -108,5 +111,10 @@ class Identity:
             self,
             obtained=(obtained or self.obtained) if after in (Status.RECUPEREE, Status.QUALIFIEE) else None,
             check=kept,
-            voided=None if kept else self.check or self.voided,
+            ended=self._ended(kept),
         )
+
+    def _ended(self, kept: DocumentCheck | None) -> tuple[DocumentCheck, ...]:
+        if self.check is None or kept is not None or self.check in self.ended:
+            return self.ended
+        return (*self.ended, self.check)

@@ -9,7 +9,7 @@ from fhir_ins.fhir.ordering import in_order
 from fhir_ins.ins.identity import Identity
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import FIRST_SCHEMA, MIGRATIONS, Document
-from fhir_ins.store.identities import identity_document
+from fhir_ins.store.identities import identity_document, identity_of
 from fhir_ins.store.keys import index_document
 
 SCHEMA = FIRST_SCHEMA + len(MIGRATIONS)
@@ -51,7 +51,9 @@ def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, 
         "conveyed": stored(draft.conveyed) if draft else None,
         "concealed": stored(draft.concealed) if draft else None,
         "reference": stored(draft.reference) if draft else None,
-        "identity": identity_document(draft.identity) if draft else None,
+        "identity": identity_document(
+            draft.identity if draft else identity_of(before and before["identity"]).deleted()
+        ),
         "ix": index_document(draft.conveyed, draft.reference) if draft else None,
     }
 

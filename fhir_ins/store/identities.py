@@ -18,7 +18,7 @@ def identity_document(identity: Identity) -> dict[str, Any]:
         "check": asdict(identity.check) if identity.check else None,
         "attributes": sorted(identity.attributes),
         "supplied": [asdict(number) for number in identity.supplied],
-        "voided": asdict(identity.voided) if identity.voided else None,
+        "ended": [asdict(check) for check in identity.ended],
     }
 
 
@@ -26,13 +26,13 @@ def identity_of(document: Mapping[str, Any] | None) -> Identity:
     """The record a document holds; none gives an identity nothing is known of."""
     if not document:
         return Identity()
-    check, voided = document["check"], document["voided"]
+    check = document["check"]
     return Identity(
         obtained=_obtained(document["obtained"]) if document["obtained"] else None,
         check=DocumentCheck(**check) if check else None,
         attributes=frozenset(Attribute(code) for code in document["attributes"]),
         supplied=tuple(_number(number) for number in document["supplied"]),
-        voided=DocumentCheck(**voided) if voided else None,
+        ended=tuple(DocumentCheck(**ended) for ended in document["ended"]),
     )
 
 

@@ -6,9 +6,11 @@ A token key that only the reference form has is prefixed: nobody but a holder of
 from collections.abc import Iterable
 from typing import Any
 
+from fhir_ins.fhir.outcome import Unprocessable
 from fhir_ins.fhir.search_parameters import Keys, Token, keys_of
 
 REFERENCE = "r!"
+MOST_KEYS = 3000  # three an identifier
 _SEPARATOR = "\x1f"
 
 
@@ -21,6 +23,11 @@ def index_document(conveyed: dict[str, Any], reference: dict[str, Any] | None) -
     tokens = set(token_keys(found))
     if reference is not None:
         tokens |= {REFERENCE + key for key in set(token_keys(keys_of(reference))) - tokens}
+    if len(tokens) + len(found.strings) + len(found.dates) > MOST_KEYS:
+        raise Unprocessable(
+            f"The resource would be found by more than {MOST_KEYS} keys: give fewer identifiers and names.",
+            code="too-costly",
+        )
     return {
         "token": sorted(tokens),
         "string": sorted(string_key(name, folded) for name, folded in found.strings),

@@ -119,6 +119,18 @@ async def test_format_prevails_over_accept(fhir: httpx.AsyncClient, wanted: str,
     assert answer.status_code == status
 
 
+async def test_a_compressed_body_is_415(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post("/Patient", content=b"{}", headers={**TYPE, "Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.text
+
+
+async def test_more_search_keys_than_an_index_bears_are_422(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post("/Patient", json=patient(identifier=[{"value": str(number)} for number in range(2000)]))
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["code"] == "too-costly"
+
+
 async def test_a_body_beyond_the_limit_is_413(fhir: httpx.AsyncClient) -> None:
     answer = await fhir.post("/Patient", content=b" " * 2_100_000, headers=TYPE)
     assert answer.status_code == 413

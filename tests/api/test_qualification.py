@@ -89,7 +89,7 @@ async def test_a_check_sent_again_after_an_edit_is_not_a_new_one(fhir: httpx.Asy
 async def test_a_check_on_a_patient_brought_back_needs_if_match_too(fhir: httpx.AsyncClient) -> None:
     before = await qualified(fhir)
     await fhir.delete(f"/Patient/{before['id']}")
-    back = document_checked(patient(id=before["id"]))
+    back = claiming(patient(id=before["id"]), reliability("VALI", "2026-11-21", "PA"))
     assert (await fhir.put(f"/Patient/{before['id']}", json=back)).status_code == 412
 
 
@@ -208,3 +208,72 @@ async def test_a_social_security_number_is_kept_but_carries_nothing_else(fhir: h
 async def test_profiles_of_a_patient_created_by_a_client_are_not_raised(fhir: httpx.AsyncClient) -> None:
     claimed = patient(meta={"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins"]})
     assert (await fhir.post("/Patient", json=claimed)).json()["meta"]["profile"] == [PATIENT_PROFILE]
+
+
+async def test_a_check_that_ended_does_not_come_back_through_a_deletion_or_another_check(
+    fhir: httpx.AsyncClient,
+) -> None:
+    first = (await fhir.post("/Patient", json=document_checked(patient(birthDate="1975-12-30")))).json()
+    edited = (await put(fhir, {**first, "birthDate": "1975-12-31"})).json()
+    other = claiming(edited, reliability("VALI", "2026-11-21", "PA"))
+    assert stated_status((await put(fhir, other)).json()) == "VALI"
+    gone = await fhir.delete(f"/Patient/{first['id']}")
+    for status in (reliability("VALI", "2026-11-20", "CN"), reliability("VALI", "2026-11-21", "PA")):
+        back = claiming(patient(id=first["id"]), status)
+        answer = await fhir.put(f"/Patient/{first['id']}", json=back, headers={"If-Match": gone.headers["etag"]})
+        assert answer.status_code == 422
+
+
+async def test_a_guess_is_not_told_by_what_comes_after(fhir: httpx.AsyncClient) -> None:
+    """A guessed number, then an edit that withdraws INSi's, then a verification: right or wrong, the same."""
+    answers = []
+    for guess in (ADRUN, "180032B02040123"):
+        answer = await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)
+        read = (await fhir.get("/" + out(answer.json(), "stored")[0]["valueReference"]["reference"])).json()
+        await put(fhir, {**read, "identifier": [ins_identifier(guess)]})
+        current = (await fhir.get(f"/Patient/{read['id']}")).json()
+        await put(fhir, {**current, "birthDate": "1975-12-30"})
+        verified = await fhir.post(f"/Patient/{read['id']}/$ins-verify")
+        answers.append(
+            (verified.status_code, [found for found in verified.json()["parameter"] if found["name"] != "call"])
+        )
+        await fhir.delete(f"/Patient/{read['id']}")
+    assert answers[0] == answers[1]
+
+
+async def test_the_number_given_last_is_the_one_verified(fhir: httpx.AsyncClient) -> None:
+    created = (await fhir.post("/Patient", json=patient(identifier=[ins_identifier("180032B02040123")]))).json()
+    await put(fhir, {**created, "identifier": [ins_identifier()]})
+    answer = await fhir.post(f"/Patient/{created['id']}/$ins-verify")
+    assert out(answer.json(), "result")[0]["valueBoolean"] is True
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        {"url": "validationDate", "valueDate": "2026-11-21"},
+        {"url": "validationMode", "valueCoding": {"code": "PA"}},
+    ],
+)
+async def test_a_part_of_the_check_said_twice_is_refused(fhir: httpx.AsyncClient, extension: dict[str, Any]) -> None:
+    twice = reliability("VALI", "2026-11-20", "CN")
+    twice["extension"].append(extension)
+    assert (await fhir.post("/Patient", json=patient(extension=[twice]))).status_code == 422
+
+
+async def test_a_means_of_another_code_system_is_refused(fhir: httpx.AsyncClient) -> None:
+    foreign = reliability("VALI", "2026-11-20", "CN")
+    foreign["extension"][2]["valueCoding"]["system"] = "urn:animals"
+    assert (await fhir.post("/Patient", json=patient(extension=[foreign]))).status_code == 422
+
+
+async def test_a_check_before_the_birth_is_refused(fhir: httpx.AsyncClient) -> None:
+    early = patient(extension=[reliability("VALI", "1975-12-30", "CN")])
+    assert (await fhir.post("/Patient", json=early)).status_code == 422
+
+
+async def test_two_official_names_are_refused_unless_one_has_ended(fhir: httpx.AsyncClient) -> None:
+    names = [{"use": "official", "family": "ADRUN", "given": ["ZOE"]}, {"use": "official", "family": "B"}]
+    assert (await fhir.post("/Patient", json=patient(name=names))).status_code == 422
+    names[1]["period"] = {"end": "2001-01-01"}
+    assert (await fhir.post("/Patient", json=patient(name=names))).status_code == 201

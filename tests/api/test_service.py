@@ -170,6 +170,7 @@ def test_every_setting_is_an_option_and_an_environment_variable() -> None:
     [
         ({"FHIR_INS_RIGHTS": "read,everything"}, "--rights"),
         ({"FHIR_INS_PORT": "http"}, "--port"),
+        ({"FHIR_INS_MONGODB_URI": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500"}, "127.0.0.1:9"),
         ({"FHIR_INS_INSI_ENDPOINT": "https://localhost/lps"}, "FHIR_INS_INSI_PKCS12"),
         ({"FHIR_INS_INSI_ENDPOINT": "https://localhost/lps", "FHIR_INS_INSI_PKCS12": "no.p12"}, "no.p12"),
     ],

@@ -158,11 +158,11 @@ def test_other_names_and_what_surrounds_the_official_one_stay() -> None:
     }
 
 
-def test_a_second_official_name_goes() -> None:
+def test_a_second_official_name_becomes_an_old_one() -> None:
     names = with_traits(
         patient(name=[{"use": "official", "family": "A"}, {"use": "official", "family": "B"}]), ZOE.traits
     )
-    assert [name["family"] for name in names["name"]] == ["ADRUN"]
+    assert [(name["family"], name["use"]) for name in names["name"]] == [("ADRUN", "official"), ("B", "old")]
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,10 @@ def test_a_commune_is_of_tre_r13_and_a_country_of_tre_r20(cog: str, system: str)
     assert written["extension"] == [born_at(cog, system)]
 
 
-def test_another_birth_place_is_replaced_and_the_same_keeps_its_city() -> None:
-    same = born_at("63220", city="Orléat")
-    assert with_traits(patient(extension=[same]), ZOE.traits)["extension"] == [same]
-    assert with_traits(patient(extension=[born_at("75056", city="Paris")]), ZOE.traits)["extension"] == [
-        born_at("63220")
-    ]
+@pytest.mark.parametrize("cog", ["63220", "75056"])
+def test_the_birth_place_is_insi_s_alone_without_a_city_nobody_vouches_for(cog: str) -> None:
+    before = patient(extension=[born_at(cog, city="Paris")])
+    assert with_traits(before, ZOE.traits)["extension"] == [born_at("63220")]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class TestStrictTraits:
     def test_a_new_check_with_the_edit_counts(self, edit: Any) -> None:
         before = known(Status.QUALIFIEE)
         after = written(claiming(edit(read(before)), CHECKED_TODAY), before, writer())
-        assert after.identity == Identity(check=DocumentCheck(TODAY, "PA", "alice"))
+        assert after.identity == Identity(check=DocumentCheck(TODAY, "PA", "alice"), ended=(CHECK,))
 
     @pytest.mark.parametrize(
         ("answer", "rewritten"),
@@ -333,7 +333,8 @@ class TestAttributes:
     def test_a_doubtful_or_fictitious_identity_loses_both_facts(self, status: Status, code: str) -> None:
         before = known(status)
         after = written(claiming(read(before), reliability(code)), before, writer())
-        assert after.identity == Identity(attributes=frozenset({Attribute(code)}), voided=before.identity.check)
+        ended = (before.identity.check,) if before.identity.check else ()
+        assert after.identity == Identity(attributes=frozenset({Attribute(code)}), ended=ended)
         assert matricules(read(after, reference=True)) == []
 
     @pytest.mark.parametrize("before", [None, known(Status.QUALIFIEE)])
@@ -399,12 +400,14 @@ class TestSuppliedNumbers:
     def test_insi_s_own_sent_back_is_nothing_new(self, status: Status) -> None:
         before = known(status, about("ECETINSI", "PIERRE-ALAIN MURIEL FLORIANT"))
         body = supplying("109076322083489", "209076322083439", "209066322012355", body=read(before))
-        assert written(body, before, writer()).identity == before.identity
+        kept = written(body, before, writer()).identity.supplied
+        assert len(kept) == (0 if status is Status.QUALIFIEE else 3)  # who cannot see them is not told they are known
+        assert written(body, before, REFERENCE).identity == before.identity
 
     @pytest.mark.parametrize("edit", EDITS)
     def test_insi_s_own_sent_back_with_an_edit_is_not_kept_either(self, edit: Any) -> None:
         before = known(Status.QUALIFIEE)
-        assert written(edit(read(before)), before, writer()).identity == Identity(voided=CHECK)
+        assert written(edit(read(before)), before, writer()).identity == Identity(ended=(CHECK,))
 
     @pytest.mark.parametrize(
         ("value", "reason"),
@@ -562,7 +565,7 @@ class TestAnAnswerOfInsi:
     def test_of_other_traits_is_not_what_was_checked(self, edit: Any) -> None:
         checked = known(Status.VALIDEE)
         other = Known(edit(checked.patient), checked.identity)
-        assert attached(other, ZOE).identity == Identity(obtained=ZOE, voided=CHECK)
+        assert attached(other, ZOE).identity == Identity(obtained=ZOE, ended=(CHECK,))
         assert read(attached(other, ZOE))["name"] == name("ADRUN", "ZOE")
 
     def test_that_only_completes_the_given_names_keeps_the_check(self) -> None:
@@ -576,9 +579,12 @@ class TestAnAnswerOfInsi:
         assert after.identity.status is Status.QUALIFIEE
         assert after.patient["name"] == name("NESSI", "MICHELANGELO", "ANTHONY")
 
-    def test_confirms_a_supplied_number(self) -> None:
+    def test_shows_a_supplied_number_it_confirms_once(self) -> None:
         before = Known(patient(), Identity(supplied=(number(ADRUN), number())))
-        assert attached(before, ZOE).identity.supplied == (number(),)
+        after = attached(before, ZOE)
+        reference = forms(after.patient, after.identity).reference
+        assert reference
+        assert sorted(matricules(reference)) == sorted([ADRUN, SOMEBODY_ELSE])
 
 
 @pytest.mark.parametrize("status", Status)

@@ -80,9 +80,11 @@ def test_douteux_and_fictif_block_insi_and_hold_after_the_mark_is_gone(attribute
     assert cleared.status is PROV
 
 
-def test_a_number_insi_confirms_is_no_longer_only_supplied() -> None:
-    other = InsNumber(Matricule("1810363220456", "76"), ACTIVE.oid)
-    assert Identity(supplied=(ACTIVE, other)).found(OBTAINED).supplied == (other,)
+def test_a_check_that_ended_is_remembered_until_it_is_declared_void() -> None:
+    ended = RECORDS[QUAL].edited().checked(replace(CHECK, means="PA")).edited()
+    assert [check.means for check in ended.ended] == ["CN", "PA"]
+    assert ended.deleted() == Identity(ended=ended.ended)
+    assert ended.unchecked().ended == ()
 
 
 @pytest.mark.parametrize("trait", ["family", "given", "sex", "birth_date", "birth_place"])

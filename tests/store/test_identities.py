@@ -24,14 +24,14 @@ TRAITS = st.builds(
     birth_place=MAYBE,
 )
 HISTORIES = st.lists(NUMBERS, max_size=3).map(tuple)
-CHECKS = st.none() | st.builds(DocumentCheck, on=TEXT, means=TEXT, actor=TEXT)
+CHECK = st.builds(DocumentCheck, on=TEXT, means=TEXT, actor=TEXT)
 IDENTITIES = st.builds(
     Identity,
     obtained=st.none() | st.builds(Obtained, NUMBERS, HISTORIES, TRAITS, on=TEXT, message_id=TEXT),
-    check=CHECKS,
+    check=st.none() | CHECK,
     attributes=st.frozensets(st.sampled_from(Attribute)),
     supplied=HISTORIES,
-    voided=CHECKS,
+    ended=st.lists(CHECK, max_size=2).map(tuple),
 )
 
 
