@@ -42,7 +42,7 @@ from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.port import Call, Found, SeveralIdentities
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.documents import with_server_elements
-from fhir_ins.store.resources import AlreadyHeld, VersionChanged
+from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +92,16 @@ async def ins_fetch_instance(request: Request) -> Response:
     if not isinstance(found, Found):
         return _response(found, None, calls)
     new = obtained(found, calls)
-    after = attached(before, new)
     discrepancies = _discrepancies(traits, new.traits)
     if not given.persist or (discrepancies and not given.accept_traits):
-        return _found_response(Kept(_shown(after), None, discrepancies), calls)
-    number, updated = current.number, current.updated
-    if not same_answer(before.identity.obtained, new):
-        try:
-            version = await context_of(request).resources.replace(caller, current, draft(after))
-        except VersionChanged as error:
-            raise changed_meanwhile() from error
-        except AlreadyHeld as error:
-            raise already_held(error) from error
-        number, updated = version.number, version.updated
-    shown = with_server_elements(_shown(after), current.id, number, updated)
-    return _found_response(Kept(shown, f"Patient/{current.id}", discrepancies), calls)
+        return _found_response(Kept(_shown(attached(before, new)), None, discrepancies), calls)
+    try:
+        kept = await _refreshed(request, caller, current, before, new, discrepancies)
+    except VersionChanged as error:
+        raise changed_meanwhile() from error
+    except AlreadyHeld as error:
+        raise already_held(error) from error
+    return _found_response(kept, calls)
 
 
 async def _kept(
@@ -155,14 +150,24 @@ async def _kept_on_holder(
     before = known_patient(current) if current else None
     if current is None or before is None:
         raise VersionChanged
-    after = attached(before, new)
     changed = _discrepancies(traits_of(before.patient), new.traits)
     told = tuple({found.trait: found for found in (*changed, *differing)}.values())
     if changed and not given.accept_traits:
-        return Kept(_shown(after), None, told)
+        return Kept(_shown(attached(before, new)), None, told)
+    return await _refreshed(request, caller, current, before, new, told)
+
+
+async def _refreshed(
+    request: Request, caller: Caller, current: Current, before: Known, new: Obtained, told: tuple[Comparison, ...]
+) -> Kept:
+    """The stored Patient with INSi's answer, written unless INSi had said it all today already.
+
+    Raises VersionChanged or AlreadyHeld.
+    """
+    after = attached(before, new)
     number, updated = current.number, current.updated
     if not same_answer(before.identity.obtained, new):
-        version = await resources.replace(caller, current, draft(after))
+        version = await context_of(request).resources.replace(caller, current, draft(after))
         number, updated = version.number, version.updated
     shown = with_server_elements(_shown(after), current.id, number, updated)
     return Kept(shown, f"Patient/{current.id}", told)

@@ -35,8 +35,7 @@ def forms(bare: Json, identity: Identity) -> Forms:
     if not identity.obtained and not identity.supplied:
         return Forms(concealed)
     full = _with_ins(open_form, identity)
-    numbers = obtained_identifiers(identity.obtained) if identity.obtained else []
-    told = {number["value"] for number in numbers}
+    told = {number["value"] for number in full.get("identifier", ()) if is_ins(number)}
     others = [number for number in supplied_identifiers(identity.supplied) if number["value"] not in told]
     reference = _with_identifiers(full, others)
     if identity.conveys:
