@@ -20,15 +20,13 @@ LOINC) is left out too.
 
 import json
 import sys
-import tarfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from fhir_ins.fhir.packages import Json, Package, concepts
 
 TABLE = Path(__file__).with_name("definitions") / "r4.json"
-
-Json = dict[str, Any]
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/System."
@@ -37,28 +35,8 @@ _ATTRIBUTES = {"Element.id": "@string", "Extension.url": "@uri"}
 _QUANTITY_PROFILES = ("SimpleQuantity", "MoneyQuantity")
 
 
-class Package:
-    """The artifacts of a FHIR package that the table is made of, by canonical URL."""
-
-    def __init__(self, archive: Path) -> None:
-        self.structures: dict[str, Json] = {}
-        self.valuesets: dict[str, Json] = {}
-        self.codesystems: dict[str, Json] = {}
-        shelves = {
-            "StructureDefinition": self.structures,
-            "ValueSet": self.valuesets,
-            "CodeSystem": self.codesystems,
-        }
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = member.name.rpartition("/")[2]
-                if (content := tar.extractfile(member)) is None:
-                    continue
-                if name == "package.json":
-                    self.manifest: Json = json.load(content)
-                elif (shelf := shelves.get(name.partition("-")[0])) is not None:
-                    artifact = json.load(content)
-                    shelf[artifact["url"]] = artifact
+class CorePackage(Package):
+    """The package of R4 itself, which enumerates its required codes."""
 
     def types(self) -> Iterator[tuple[str, Json]]:
         """Every resource and datatype by its name, with the two profiles of Quantity that other types use."""
@@ -87,19 +65,13 @@ class Package:
         codesystem = self.codesystems.get(include.get("system", ""))
         if codesystem is None or codesystem["content"] != "complete" or {"filter", "valueSet"} & include.keys():
             return None
-        return list(_concepts(codesystem["concept"]))
-
-
-def _concepts(concepts: list[Json]) -> Iterator[str]:
-    for concept in concepts:
-        yield concept["code"]
-        yield from _concepts(concept.get("concept", []))
+        return list(concepts(codesystem))
 
 
 class Compiler:
     """Turns a package into the table, collecting the value sets and invariants its types name."""
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: CorePackage) -> None:
         self.package = package
         self.structures = dict(package.types())
         self.valuesets: dict[str, dict[str, list[str]]] = {}
@@ -251,7 +223,7 @@ def _minified(value: object) -> str:
 def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         sys.exit("usage: python -m fhir_ins.fhir.compile_definitions <hl7.fhir.r4.core.tgz>")
-    write(Compiler(Package(Path(arguments[0]))).table(), TABLE)
+    write(Compiler(CorePackage.read(Path(arguments[0]))).table(), TABLE)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,17 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One issue: its code of http://hl7.org/fhir/issue-type, what is wrong and what to do, and where (FHIRPath)."""
+    """One issue: its code of http://hl7.org/fhir/issue-type, what is wrong and what to do, and where (FHIRPath).
+
+    `published` marks an error the resource cannot help: the published definitions contradict themselves there.
+    """
 
     code: str
     text: str
     expression: str | None = None
     severity: str = "error"
     codings: tuple[Mapping[str, str], ...] = ()
+    published: bool = False
 
     def as_json(self) -> dict[str, Any]:
         details: dict[str, Any] = {"coding": [dict(coding) for coding in self.codings]} if self.codings else {}

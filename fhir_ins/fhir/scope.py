@@ -14,6 +14,7 @@ _ID = r"[A-Za-z0-9.-]{1,64}"
 _RELATIVE = re.compile(rf"([A-Z][A-Za-z]+)/{_ID}(?:/_history/{_ID})?(?:#\S+)?")
 _RESTFUL = re.compile(rf"https?://\S+/([A-Z][A-Za-z]+)/{_ID}(?:/_history/{_ID})?(?:#\S+)?")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?\S+")
+_TYPED = (_RELATIVE, _RESTFUL, _CONDITIONAL)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _URN = re.compile(
     r"urn:(?:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|oid:[0-2](?:\.(?:0|[1-9][0-9]*))+)(?:#\S+)?",
@@ -85,6 +86,12 @@ class Scope:
             return _NO_REFERENCE
         match = _RESTFUL.fullmatch(reference)
         return off_target(match[1], targets) if match and match[1] in known else None
+
+
+def named_type(reference: str) -> str | None:
+    """The resource type a literal reference names, or None where it tells none (urn:, #id, another server's URL)."""
+    match = next((found for form in _TYPED if (found := form.fullmatch(reference))), None)
+    return match[1] if match else None
 
 
 def off_target(named: str, targets: Collection[str]) -> Problem | None:

@@ -97,7 +97,8 @@ def _ancestry(name: str) -> list[str]:
     return [*(_ancestry(base) if base else ()), name]
 
 
-def _elements(name: str) -> dict[str, Json]:
+@cache
+def elements_of(name: str) -> dict[str, Json]:
     """The elements of a type by their path below it, inherited ones too."""
     types = definitions()["types"]
     return {path: element for type_ in _ancestry(name) for path, element in types[type_]["elements"].items()}
@@ -110,7 +111,7 @@ def _shapes() -> Mapping[str, Shape]:
     made: dict[str, Shape] = {}
     parts: list[tuple[Shape, str, dict[str, Json]]] = []
     for name in types:
-        elements = _elements(name)
+        elements = elements_of(name)
         keys = [key for type_ in _ancestry(name) for key in types[type_].get("invariants", ())]
         levels: dict[str, dict[str, Json]] = {"": {}}
         for path, element in elements.items():
@@ -118,7 +119,7 @@ def _shapes() -> Mapping[str, Shape]:
             levels.setdefault(parent, {})[leaf] = element
         for parent, children in levels.items():
             backbone = elements[parent] if parent else {"types": [], "invariants": keys}
-            inherited = _elements(backbone["types"][0]) if parent else {}
+            inherited = elements_of(backbone["types"][0]) if parent else {}
             shape = made[f"{name}.{parent}".rstrip(".")] = Shape(f"{name}.{parent}".rstrip("."))
             shape.invariants = [
                 (INVARIANTS[key].holds, f"{key.partition(':')[0]}: {INVARIANTS[key].text}")

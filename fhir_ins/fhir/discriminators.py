@@ -1,0 +1,257 @@
+"""By what the slices of an element are told apart. https://hl7.org/fhir/R4/profiling.html#discriminator
+
+A discriminator names a path; what a slice says of the element at that path (a fixed value, a pattern, a required
+value set, a type, a profile, whether it is there) tells which items are its own.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from fhir_ins.fhir.judging import Item, Judge, Resource, items_of
+from fhir_ins.fhir.patterns import fixed, pattern
+from fhir_ins.fhir.places import Place
+from fhir_ins.fhir.profile_elements import CORE, Element, Structures
+from fhir_ins.fhir.structure import resource_types
+from fhir_ins.fhir.valuesets import ValueSets, membership
+
+Criterion = Callable[[Item, Resource], bool | None]  # None where it cannot be told
+_Found = list[Item] | None
+_Test = Callable[[list[Item], Resource], bool | None]
+_Step = Callable[[Item, Resource], _Found]
+
+_STEP = re.compile(r"(\$this)|(\w+)\('?([^')]*)'?\)|(\w+)")
+_PATH = re.compile(rf"(?:{_STEP.pattern})(?:\.(?:{_STEP.pattern}))*")
+
+
+class View:
+    """All that is said of one element: by the profile itself, and by the profiles of its type behind it."""
+
+    def __init__(self, elements: Iterable[Element], structures: Structures) -> None:
+        self.structures = structures
+        self.elements: list[Element] = list(elements)
+        for element in self.elements:  # grows while it is read: a profile's root may have a profile of its own
+            for canonical in _only_profile(element):
+                tree = structures.tree(canonical)
+                if tree is not None and tree not in self.elements:
+                    self.elements.append(tree)
+
+    def facet(self, name: str) -> Any | None:
+        return next((element.facets[name] for element in self.elements if name in element.facets), None)
+
+    def child(self, name: str) -> "View | None":
+        """What is below, and where that has one slice only, what is said of the slice."""
+        found = [element.children[name] for element in self.elements if name in element.children]
+        slices = [slice_ for element in found for slice_ in element.slices.values()]
+        return View([*found, *(slices if len(slices) == 1 else ())], self.structures) if found else None
+
+    def slice(self, name: str) -> "View":
+        """A slice: what is said of it, then what is said of all items."""
+        slices = (element.slices[name] for element in self.elements if name in element.slices)
+        return View([*slices, *self.elements], self.structures)
+
+    def slices(self) -> Iterator["View"]:
+        for name in dict.fromkeys(chain.from_iterable(element.slices for element in self.elements)):
+            yield self.slice(name)
+
+    @property
+    def url(self) -> str | None:
+        """Of an extension: its url, fixed or that of its definition."""
+        stated = self.child("url")
+        if stated is not None and (value := stated.facet("fixed") or stated.facet("pattern")):
+            return str(value)
+        profiles = self.facet("types") or {}
+        return next((found.partition("|")[0] for found in profiles.get("Extension", {}).get("profiles", ())), None)
+
+
+def _only_profile(element: Element) -> Sequence[str]:
+    if len(element.types) != 1:
+        return ()
+    (required,) = element.types.values()
+    profiles = required.get("profiles", ())
+    return profiles if len(profiles) == 1 else ()
+
+
+class Discriminators:
+    """Makes the criteria of slices; `judge_of` gives the judge of a profile, None where it is not loaded."""
+
+    def __init__(self, structures: Structures, valuesets: ValueSets, judge_of: Callable[[str], Judge | None]) -> None:
+        self._structures = structures
+        self._valuesets = valuesets
+        self._judge_of = judge_of
+
+    def criterion(self, slice_: View, by: Sequence[Sequence[str]]) -> Criterion | None:
+        """Whether an item is of the slice, or None where its definition does not tell.
+
+        A discriminator of which the slice says nothing does not count, as long as it says something of another.
+        """
+        criteria = (self._one(slice_, type_, path) for type_, path in by)
+        known = [found for found in criteria if found is not None]
+        return None if not known else known[0] if len(known) == 1 else _all(known)
+
+    def _one(self, slice_: View, type_: str, path: str) -> Criterion | None:
+        if not _PATH.fullmatch(path):
+            return None
+        view: View | None = slice_
+        steps: list[_Step] = []
+        for this, function, argument, name in _STEP.findall(path):
+            if this:
+                continue
+            reached = self._reached(view, function or name, argument if function else None)
+            if reached is None:
+                return None
+            view, step = reached
+            steps.append(step)
+        test = self._test(view, type_) if view is not None else None
+        return None if test is None else _along(steps, test)
+
+    def _reached(self, view: View | None, step: str, argument: str | None) -> tuple[View | None, _Step] | None:
+        """What a step of the path leads to, in the definition and in an item; None for a step R4 does not have."""
+        if argument is None:
+            if step == "url" and view is not None and view.url is not None:
+                return _fixed_url(view), _property(step)
+            return view and (view.child(step) or view.child(f"{step}[x]")), _property(step)
+        if step == "extension":
+            extensions = view and view.child("extension")
+            named = (found for found in extensions.slices() if found.url == argument) if extensions else iter(())
+            return next(named, None), _extension(argument)
+        if step in ("ofType", "as"):
+            typed = (found for found in view.slices() if argument in (found.facet("types") or {})) if view else iter(())
+            return next(typed, view), _of_type(argument)
+        return (view and self._target(view), _resolved) if step == "resolve" else None
+
+    def _target(self, view: View) -> View:
+        """The resource a reference names: as an element whose types and profiles are the targets."""
+        targets = (view.facet("types") or {}).get("Reference", {}).get("targets", ())
+        target = Element(view.elements[0].place)
+        for canonical in targets:
+            structure = self._structures.nearest(canonical)
+            if structure is not None:
+                profiles = target.facets.setdefault("types", {}).setdefault(structure["type"], {})
+                profiles.setdefault("profiles", []).append(canonical)
+            else:
+                target.facets.setdefault("types", {})[canonical.partition("|")[0].removeprefix(CORE)] = {}
+        return View([target], self._structures)
+
+    def _test(self, view: View, type_: str) -> _Test | None:
+        if type_ == "type":
+            return _typed(frozenset(view.facet("types") or ()))
+        if type_ == "profile":
+            return self._profiled(view)
+        if type_ in ("value", "pattern"):
+            for facet, made in (("fixed", fixed), ("pattern", pattern)):
+                if (expected := view.facet(facet)) is not None:
+                    return _any(made(expected))
+            binding = view.facet("binding")
+            if binding and binding[0] == "required":
+                valueset = self._valuesets.find(binding[1])
+                return _any(membership(valueset)) if valueset else _untold
+        if view.facet("min"):
+            return lambda items, _resource: bool(items)
+        return (lambda items, _resource: not items) if view.facet("max") == "0" else None
+
+    def _profiled(self, view: View) -> _Test | None:
+        profiles = [found for type_ in (view.facet("types") or {}).values() for found in type_.get("profiles", ())]
+        judges = [self._judge_of(canonical) for canonical in profiles]
+        known = [judge for judge in judges if judge is not None]
+        if not known or len(known) < len(judges):
+            return _untold if profiles else None
+
+        def test(items: list[Item], resource: Resource) -> bool:
+            return any(resource.conforms(item.value, judge) for item in items for judge in known)
+
+        return test
+
+
+def _fixed_url(view: View) -> View:
+    """The url of an extension as an element, which a profile of it need not spell out."""
+    element = Element(Place("uri"))
+    element.facets["fixed"] = view.url
+    return View([element], view.structures)
+
+
+def _all(criteria: list[Criterion]) -> Criterion:
+    def criterion(item: Item, resource: Resource) -> bool | None:
+        told: bool | None = True
+        for holds in criteria:
+            found = holds(item, resource)
+            if found is False:
+                return False
+            told = told and found
+        return told
+
+    return criterion
+
+
+def _along(steps: list[_Step], test: _Test) -> Criterion:
+    """The test of what stands at the end of the path: of any of the items there."""
+
+    def criterion(item: Item, resource: Resource) -> bool | None:
+        items = [item]
+        for step in steps:
+            reached: list[Item] = []
+            for found in items:
+                further = step(found, resource)
+                if further is None:
+                    return None
+                reached += further
+            items = reached
+        return test(items, resource)
+
+    return criterion
+
+
+def _untold(_items: list[Item], _resource: Resource) -> None:
+    """It takes what is not loaded to tell."""
+
+
+def _any(holds: Callable[[Any], bool | None]) -> _Test:
+    def test(items: list[Item], _resource: Resource) -> bool:
+        for item in items:  # noqa: SIM110 - a generator costs as much again
+            if holds(item.value):
+                return True
+        return False
+
+    return test
+
+
+def _typed(types: frozenset[str]) -> _Test | None:
+    if not types:
+        return None
+    if types & {"Resource", "DomainResource"}:
+        types |= resource_types()
+
+    def test(items: list[Item], _resource: Resource) -> bool | None:
+        told = [item.type or (item.value.get("resourceType") if type(item.value) is dict else None) for item in items]
+        return None if None in told else any(type_ in types for type_ in told)
+
+    return test
+
+
+def _property(name: str) -> _Step:
+    def step(item: Item, _resource: Resource) -> _Found:
+        return items_of(item.value if type(item.value) is dict else item.sibling or {}, name)
+
+    return step
+
+
+def _extension(url: str) -> _Step:
+    def step(item: Item, _resource: Resource) -> _Found:
+        owner = item.value if type(item.value) is dict else item.sibling or {}
+        return [Item(found) for found in owner.get("extension", ()) if found.get("url") == url]
+
+    return step
+
+
+def _of_type(type_: str) -> _Step:
+    def step(item: Item, _resource: Resource) -> _Found:
+        named = item.value.get("resourceType") if type(item.value) is dict else None
+        return [item] if type_ in (item.type, named) else []
+
+    return step
+
+
+def _resolved(item: Item, resource: Resource) -> _Found:
+    target = resource.target(item.value)
+    return None if target is None else [Item(target)]

@@ -1,0 +1,66 @@
+"""Invariants in FHIRPath, for those that have no function of ours. https://hl7.org/fhir/R4/fhirpath.html
+
+They are slow (a millisecond each), so nothing that is judged for every request may rest on them.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import orjson
+
+from fhir_ins.fhir.json import serialise
+
+Json = dict[str, Any]
+
+
+class NotEvaluable(Exception):
+    """The expression uses what the evaluator does not have (memberOf, conformsTo, resolve…)."""
+
+
+def holds(expression: str, value: Any, place: str, root: Json) -> bool | None:
+    """Whether an invariant holds for `value`, standing at `place` (Patient.contact, HumanName); None: it is empty.
+
+    `root` is %resource. Raises NotEvaluable.
+    """
+    from fhirpathpy.engine.nodes import ResourceNode  # not needed, hence not loaded, by most servers
+
+    try:
+        evaluate = _compiled(expression)
+        resource = _plain(root)
+        node = ResourceNode(_plain(value), place)  # type: ignore[no-untyped-call]
+        result = evaluate(node, {"resource": resource, "rootResource": resource})
+    except RecursionError:
+        raise
+    except Exception as error:
+        raise NotEvaluable(str(error)) from error
+    if not result:
+        return None
+    return result != [False]
+
+
+@cache
+def _compiled(expression: str) -> Callable[..., list[Any]]:
+    from fhirpathpy import compile as compiled
+    from fhirpathpy.models import models
+
+    evaluate: Callable[..., list[Any]] = compiled(
+        expression, models["r4"], {"traceFn": _silent, "userInvocationTable": _ADDED}
+    )
+    return evaluate
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as the evaluator knows them, and nothing of ours that it could change."""
+    return orjson.loads(serialise({"value": value}))["value"]
+
+
+def _silent(*_: Any) -> None:
+    """trace() says nothing: what is traced may identify a patient."""
+
+
+def _has_value(inputs: list[Any]) -> bool:
+    return len(inputs) == 1 and isinstance(inputs[0], str | int | float)
+
+
+_ADDED = {"hasValue": {"fn": _has_value, "arity": {0: []}}}

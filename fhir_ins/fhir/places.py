@@ -1,0 +1,66 @@
+"""Where an element stands, in the terms of R4's definitions. https://hl7.org/fhir/R4/elementdefinition.html#path
+
+A place is a type, or a backbone element of one: `("Patient", "contact")`. From a place and the name of a JSON
+property the next place follows.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+from fhir_ins.fhir.structure import definitions, elements_of
+
+_BACKBONES = ("BackboneElement", "Element")
+
+
+class Place(NamedTuple):
+    """A type, and the path of a backbone element below it ("" for the type itself)."""
+
+    type: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}.{self.path}" if self.path else self.type
+
+
+class Property(NamedTuple):
+    """What a JSON property of a place is: its element as defined (`value[x]`), the one type it has, where it leads."""
+
+    element: str
+    type: str
+    place: Place
+
+
+@cache
+def property_of(place: Place, name: str) -> Property | None:
+    """The property `name` of `place`, of a choice too (valueString), or None where R4 has none."""
+    elements = elements_of(place.type) if place.type in definitions()["types"] else {}
+    path = f"{place.path}.{name}" if place.path else name
+    if path in elements:
+        return _property(place, name, path)
+    for element in elements:
+        parent, _, leaf = element.rpartition(".")
+        stem = leaf.removesuffix("[x]")
+        if parent == place.path and stem != leaf and name.startswith(stem):
+            for type_ in elements[element]["types"]:
+                if name[len(stem) :] == type_[0].upper() + type_[1:]:
+                    return Property(leaf, type_, Place(type_))
+    if place.path and place.path in elements:
+        return property_of(Place(elements[place.path]["types"][0]), name)
+    return None
+
+
+def _property(place: Place, name: str, path: str) -> Property:
+    element = elements_of(place.type)[path]
+    if "content" in element:
+        return Property(name, "BackboneElement", Place(place.type, element["content"]))
+    type_ = element["types"][0].removeprefix("@")
+    stays = type_ in _BACKBONES or name.endswith("[x]")
+    return Property(name, type_, Place(place.type, path) if stays else Place(type_))
+
+
+@cache
+def ancestors(type_: str) -> frozenset[str]:
+    """A type and those it specialises."""
+    types = definitions()["types"]
+    base = types[type_].get("base") if type_ in types else "Element"  # only primitives are in no table
+    return frozenset({type_}) | (ancestors(base) if base else frozenset())
