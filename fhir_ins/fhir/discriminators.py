@@ -7,7 +7,7 @@ value set, a type, a profile, whether it is there) tells which items are its own
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_ins.fhir.judging import Item, Judge, Resource, items_of
 from fhir_ins.fhir.patterns import fixed, pattern
@@ -16,13 +16,43 @@ from fhir_ins.fhir.profile_elements import CORE, Element, Structures
 from fhir_ins.fhir.structure import resource_types
 from fhir_ins.fhir.valuesets import ValueSets, membership
 
-Criterion = Callable[[Item, Resource], bool | None]  # None where it cannot be told
-_Found = list[Item] | None
-_Test = Callable[[list[Item], Resource], bool | None]
+_Holds = Callable[[Item, Resource], bool | None]  # None where it cannot be told
+_Found = Sequence[Item] | None
+_Test = Callable[[Sequence[Item], Resource], bool | None]
 _Step = Callable[[Item, Resource], _Found]
 
 _STEP = re.compile(r"(\$this)|(\w+)\('?([^')]*)'?\)|(\w+)")
 _PATH = re.compile(rf"(?:{_STEP.pattern})(?:\.(?:{_STEP.pattern}))*")
+
+
+class Hint(NamedTuple):
+    """A string that stands at a path of every item a criterion accepts; `decides`: of no other item."""
+
+    path: tuple[str, ...]
+    string: str
+    decides: bool
+
+
+class Criterion(NamedTuple):
+    """Whether an item is of a slice (None where it cannot be told), and by what such items are quickly found."""
+
+    holds: Callable[[Item, Resource], bool | None]
+    hint: Hint | None
+
+
+def strings_at(value: Any, path: Sequence[str]) -> list[str]:
+    """The strings at a path of names, arrays on the way included."""
+    found = [value]
+    for name in path:
+        further = []
+        for inner in found:
+            child = inner.get(name) if type(inner) is dict else None
+            if type(child) is list:
+                further += child
+            elif child is not None:
+                further.append(child)
+        found = further
+    return [string for string in found if type(string) is str]
 
 
 class View:
@@ -88,7 +118,12 @@ class Discriminators:
         """
         criteria = (self._one(slice_, type_, path) for type_, path in by)
         known = [found for found in criteria if found is not None]
-        return None if not known else known[0] if len(known) == 1 else _all(known)
+        if not known:
+            return None
+        if len(known) == 1:
+            return known[0]
+        hint = next((found.hint._replace(decides=False) for found in known if found.hint), None)
+        return Criterion(_all([found.holds for found in known]), hint)
 
     def _one(self, slice_: View, type_: str, path: str) -> Criterion | None:
         if not _PATH.fullmatch(path):
@@ -104,7 +139,9 @@ class Discriminators:
             view, step = reached
             steps.append(step)
         test = self._test(view, type_) if view is not None else None
-        return None if test is None else _along(steps, test)
+        if view is None or test is None:
+            return None
+        return Criterion(_along(steps, test), _hint(path, view, type_))
 
     def _reached(self, view: View | None, step: str, argument: str | None) -> tuple[View | None, _Step] | None:
         """What a step of the path leads to, in the definition and in an item; None for a step R4 does not have."""
@@ -158,7 +195,7 @@ class Discriminators:
         if not known or len(known) < len(judges):
             return _untold if profiles else None
 
-        def test(items: list[Item], resource: Resource) -> bool:
+        def test(items: Sequence[Item], resource: Resource) -> bool:
             return any(resource.conforms(item.value, judge) for item in items for judge in known)
 
         return test
@@ -171,7 +208,26 @@ def _fixed_url(view: View) -> View:
     return View([element], view.structures)
 
 
-def _all(criteria: list[Criterion]) -> Criterion:
+def _hint(path: str, view: View, type_: str) -> Hint | None:
+    """A string that what is fixed or patterned asks for, the code of a coding rather than its system."""
+    names = [] if path == "$this" else path.split(".")
+    expected = view.facet("fixed") or view.facet("pattern")
+    decides = isinstance(expected, str)
+    if type_ not in ("value", "pattern") or not all(map(str.isidentifier, names)):
+        return None
+    while not isinstance(expected, str):
+        if isinstance(expected, list):
+            expected = expected[0]
+        elif isinstance(expected, dict):
+            name = next((name for name in ("coding", "code") if name in expected), next(iter(expected)))
+            names.append(name)
+            expected = expected[name]
+        else:
+            return None
+    return Hint(tuple(names), expected, decides)
+
+
+def _all(criteria: list[_Holds]) -> _Holds:
     def criterion(item: Item, resource: Resource) -> bool | None:
         told: bool | None = True
         for holds in criteria:
@@ -184,11 +240,11 @@ def _all(criteria: list[Criterion]) -> Criterion:
     return criterion
 
 
-def _along(steps: list[_Step], test: _Test) -> Criterion:
+def _along(steps: list[_Step], test: _Test) -> _Holds:
     """The test of what stands at the end of the path: of any of the items there."""
 
     def criterion(item: Item, resource: Resource) -> bool | None:
-        items = [item]
+        items: Sequence[Item] = (item,)
         for step in steps:
             reached: list[Item] = []
             for found in items:
@@ -202,12 +258,12 @@ def _along(steps: list[_Step], test: _Test) -> Criterion:
     return criterion
 
 
-def _untold(_items: list[Item], _resource: Resource) -> None:
+def _untold(_items: Sequence[Item], _resource: Resource) -> None:
     """It takes what is not loaded to tell."""
 
 
 def _any(holds: Callable[[Any], bool | None]) -> _Test:
-    def test(items: list[Item], _resource: Resource) -> bool:
+    def test(items: Sequence[Item], _resource: Resource) -> bool:
         for item in items:  # noqa: SIM110 - a generator costs as much again
             if holds(item.value):
                 return True
@@ -222,7 +278,7 @@ def _typed(types: frozenset[str]) -> _Test | None:
     if types & {"Resource", "DomainResource"}:
         types |= resource_types()
 
-    def test(items: list[Item], _resource: Resource) -> bool | None:
+    def test(items: Sequence[Item], _resource: Resource) -> bool | None:
         told = [item.type or (item.value.get("resourceType") if type(item.value) is dict else None) for item in items]
         return None if None in told else any(type_ in types for type_ in told)
 

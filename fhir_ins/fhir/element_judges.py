@@ -11,7 +11,7 @@ from fhir_ins.fhir import fhirpath
 from fhir_ins.fhir.invariants import Invariant, not_after, number
 from fhir_ins.fhir.judging import Breach, Breaches, Item, Judge, Resource, any_error
 from fhir_ins.fhir.patterns import fixed, pattern, shown
-from fhir_ins.fhir.scope import Scope, named_type
+from fhir_ins.fhir.scope import named_type
 from fhir_ins.fhir.slicing import Published
 from fhir_ins.fhir.structure import resource_types
 from fhir_ins.fhir.valuesets import ValueSet, membership
@@ -151,6 +151,6 @@ def constrained(function: Invariant | None, key: str, severity: str, expression:
     holds = function.holds
 
     def by_function(item: Item, resource: Resource) -> Breaches:
-        return None if holds(item.value, Scope(resource.root)) else breach
+        return None if holds(item.value, resource.scope) else breach
 
     return by_function

@@ -5,7 +5,7 @@ meaning (a modifierExtension). What is not known is not judged.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,17 +18,25 @@ _NAMES = ("extension", "modifierExtension")
 _PATH = re.compile(r"([A-Za-z0-9]+)(?:\.[a-z][A-Za-z0-9]*(?:\[x\])?)*")
 _KEPT = 4096  # positions that are remembered: data decide how many there are
 
-# From the root to an element: "@Patient" where a resource begins, the names of properties, the indexes in arrays.
-Trail = tuple[str | int, ...]
+# The way to an element: "@Patient" where its resource begins, then the names of properties.
+Names = tuple[str, ...]
+
+
+class Context(NamedTuple):
+    """Where an extension may stand: on these elements, on these extensions, or anywhere as far as can be told."""
+
+    elements: frozenset[str]
+    extensions: frozenset[str]
+    anywhere: bool
 
 
 class Standing(NamedTuple):
-    """An extension, the property it is in, the url of the extension it stands on (if it does), the way to it."""
+    """An extension, the property it is in, what it stands on, and the way there."""
 
     extension: Json
     property: str
-    on: str | None
-    trail: Trail
+    owner: Json
+    names: Names
 
 
 class Extensions:
@@ -37,69 +45,81 @@ class Extensions:
     def __init__(self, structures: Structures, judge_of: Callable[[str], Judge | None]) -> None:
         self._structures = structures
         self._judge_of = judge_of
+        self._known: dict[str, tuple[str, Context, Judge]] = {}
 
     def judge(self, resource: Resource) -> list[Breach]:
         """The breaches of every extension, of contained resources too."""
         found: list[Standing] = []
-        _collect(resource.root, [], found)
+        _collect(resource.root, (), found)
         breaches: list[Breach] = []
         for standing in found:
-            url = standing.extension["url"]
-            structure = self._structures.find(url)
-            if structure is not None and structure["type"] == "Extension":
-                broken = _misplaced(structure, url, standing)
-                if id(standing.extension) not in resource.judged and (judge := self._judge_of(url)):
-                    broken += judge(Item(standing.extension), resource) or ()
-                if broken:
-                    breaches += below(_path(standing.trail), broken)
+            extension, property_, owner, names = standing
+            url = extension["url"]
+            known = self._known.get(url) or self._definition(url)
+            if known is None:
+                continue
+            expected, context, judge = known
+            broken: list[Breach] = []
+            if property_ != expected:
+                text = f"The extension {url.rpartition('/')[2]} is a {expected}. Move it there."
+                broken.append(Breach("structure", text))
+            if not _stands_well(context, owner, names):
+                broken.append(_misplaced(url, context))
+            if id(extension) not in resource.judged:
+                broken += judge(Item(extension), resource) or ()
+            if broken:
+                breaches += below(_path(resource.root, extension), broken)
         return breaches
 
+    def _definition(self, url: str) -> tuple[str, Context, Judge] | None:
+        structure, judge = self._structures.find(url), self._judge_of(url)
+        if structure is None or structure["type"] != "Extension" or judge is None:
+            return None
+        known = self._known[url] = _NAMES[structure.get("modifier", False)], _context(structure), judge
+        return known
 
-def _collect(value: Json, trail: list[str | int], found: list[Standing]) -> None:
-    typed = value.get("resourceType")
-    if typed is not None:
-        trail.append(f"@{typed}")
+
+def _collect(value: Json, names: Names, found: list[Standing]) -> None:
+    if "resourceType" in value:
+        names = (f"@{value['resourceType']}",)
     for name, child in value.items():
-        if type(child) is dict:
-            trail.append(name)
-            _collect(child, trail, found)
-            trail.pop()
-        elif type(child) is list and child and type(child[-1]) is dict:
-            trail.append(name)
-            for index, item in enumerate(child):
-                if item is not None:
-                    trail.append(index)
-                    if name in _NAMES:
-                        found.append(Standing(item, name, value.get("url"), tuple(trail)))
-                    _collect(item, trail, found)
-                    trail.pop()
-            trail.pop()
-    if typed is not None:
-        trail.pop()
+        if type(child) is list:
+            if name in _NAMES:
+                found += [Standing(item, name, value, names) for item in child]
+            inner = (*names, name)
+            for item in child:
+                if type(item) is dict:
+                    _collect(item, inner, found)
+        elif type(child) is dict:
+            _collect(child, (*names, name), found)
 
 
-def _misplaced(structure: Mapping[str, Any], url: str, standing: Standing) -> list[Breach]:
-    label = url.rpartition("/")[2]
-    breaches = []
-    modifier = structure.get("modifier", False)
-    if standing.property != _NAMES[modifier]:
-        breaches.append(Breach("structure", f"{label} is a {_NAMES[modifier]}: move it there."))
-    contexts: Sequence[Sequence[str]] = structure.get("contexts", ())
-    if contexts and not any(_fits(type_, expression, standing) for type_, expression in contexts):
-        places = " or ".join(expression for _, expression in contexts)
-        breaches.append(Breach("structure", f"The extension {label} stands on {places} only. Move or remove it."))
-    return breaches
+def _context(structure: Mapping[str, Any]) -> Context:
+    """What cannot be judged (a FHIRPath that is more than a path, a type R4 does not have) allows anything."""
+    elements, extensions = set(), set()
+    known = definitions()["types"].keys() | definitions()["primitives"].keys()
+    anywhere = not structure.get("contexts")
+    for type_, expression in structure.get("contexts", ()):
+        path = expression.partition("#")[0]
+        match = _PATH.fullmatch(path)
+        if type_ == "extension":
+            extensions.add(path)
+        elif match and match[1] in known:
+            elements.add(path)
+        else:
+            anywhere = True
+    return Context(frozenset(elements), frozenset(extensions), anywhere)
 
 
-def _fits(type_: str, expression: str, standing: Standing) -> bool:
-    """Whether a context allows this; one that cannot be judged does (a FHIRPath that is more than a path)."""
-    if type_ == "extension":
-        return standing.on == expression.partition("#")[0]
-    path = expression.partition("#")[0]
-    match = _PATH.fullmatch(path)
-    if match is None or not {match[1]} & (definitions()["types"].keys() | definitions()["primitives"].keys()):
+def _stands_well(context: Context, owner: Json, names: Names) -> bool:
+    if context.anywhere or not context.elements.isdisjoint(_contexts(names)):
         return True
-    return path in _contexts(tuple(step for step in standing.trail[:-2] if type(step) is str))
+    return bool(context.extensions) and owner.get("url") in context.extensions
+
+
+def _misplaced(url: str, context: Context) -> Breach:
+    places = " or ".join(sorted(context.elements | context.extensions))
+    return Breach("structure", f"The extension {url.rpartition('/')[2]} stands on {places} only. Move or remove it.")
 
 
 @lru_cache(_KEPT)
@@ -112,12 +132,11 @@ def _contexts(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found | {".".join(spelt), str(place)})
 
 
-def _arrival(names: Sequence[str]) -> tuple[Place, tuple[Place, str] | None, list[str]]:
+def _arrival(names: Names) -> tuple[Place, tuple[Place, str] | None, list[str]]:
     """Where the names lead: the place, the element that leads to it, and the path as R4's definitions spell it."""
-    begin = max(index for index, name in enumerate(names) if name[0] == "@")
-    place, element = Place(names[begin][1:]), None
+    place, element = Place(names[0][1:]), None
     spelt = [place.type]
-    for name in names[begin + 1 :]:
+    for name in names[1:]:
         found = property_of(place, name.removeprefix("_"))
         if found is None:
             spelt.append(name)
@@ -128,17 +147,22 @@ def _arrival(names: Sequence[str]) -> tuple[Place, tuple[Place, str] | None, lis
     return place, element, spelt
 
 
-def _path(trail: Trail) -> str:
-    """The FHIRPath of an extension below the root: a choice by its stem."""
-    path, place = "", Place("")
-    for step in trail:
-        if type(step) is int:
-            path += f"[{step}]"
-        elif str(step)[0] == "@":
-            place = Place(str(step)[1:])
-        else:
-            name = str(step).removeprefix("_")
-            found = property_of(place, name)
-            path += f".{found.element.removesuffix('[x]') if found else name}"
-            place = found.place if found else place
-    return path
+def _path(root: Json, extension: Json) -> str:
+    """The FHIRPath of an extension below the root: a choice by its stem. Sought when there is something to say."""
+    steps = _way(root, extension, Place("")) or []
+    return "".join(steps)
+
+
+def _way(value: Json, extension: Json, place: Place) -> list[str] | None:
+    place = Place(value["resourceType"]) if "resourceType" in value else place
+    for name, child in value.items():
+        found = property_of(place, name.removeprefix("_"))
+        step = "." + (found.element.removesuffix("[x]") if found else name.removeprefix("_"))
+        inner = found.place if found else Place("")
+        for index, item in enumerate(child if type(child) is list else [child]):
+            here = f"{step}[{index}]" if type(child) is list else step
+            if item is extension:
+                return [here]
+            if type(item) is dict and (further := _way(item, extension, inner)):
+                return [here, *further]
+    return None

@@ -3,9 +3,10 @@
 A judge returns nothing while all is well, so that paths are made for breaches only.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from fhir_ins.fhir.scope import Scope
 from fhir_ins.fhir.structure import definitions
 
 MAXIMUM_BREACHES = 100
@@ -40,10 +41,11 @@ class Resource:
     `judged` are the extensions (by identity) that were judged by their own definition already.
     """
 
-    __slots__ = ("_following", "contained", "judged", "root")
+    __slots__ = ("_following", "contained", "judged", "root", "scope")
 
     def __init__(self, root: Json) -> None:
         self.root = root
+        self.scope = Scope(root)
         self.judged: set[int] = set()
         self.contained = {inner["id"]: inner for inner in root.get("contained", ()) if "id" in inner}
         self._following: set[int] = set()
@@ -78,29 +80,31 @@ def below(step: str, breaches: Iterable[Breach]) -> list[Breach]:
     return [breach._replace(path=step + breach.path) for breach in breaches]
 
 
-def items_of(owner: dict[str, Any], name: str) -> list[Item]:
+def items_of(owner: Json, name: str) -> Sequence[Item]:
     """The items of an element, a choice by its stem too."""
     value, sibling = owner.get(name), owner.get("_" + name)
-    if value is None and sibling is None:
-        return choice_of(owner, name)
+    return choice_of(owner, name) if value is None and sibling is None else items_in(value, sibling)[0]
+
+
+def items_in(value: Any, sibling: Any) -> tuple[Sequence[Item], bool]:
+    """The items of a property and of the one with an underscore, one of which is there; whether they repeat."""
+    if type(value) is list and sibling is None:
+        return [Item(found) for found in value], True
     if type(value) is list or type(sibling) is list:
-        return repeated(value, sibling)
-    return [Item(value, sibling)]
+        pairs = zip(value or [None] * len(sibling), sibling, strict=False)
+        return [Item(*pair) for pair in pairs], True
+    return (Item(value, sibling),), False
 
 
-def repeated(values: Any, siblings: Any) -> list[Item]:
-    """The items of an array and of the array beside it, either of which may be missing."""
-    if siblings is None:
-        return [Item(value) for value in values]
-    return [Item(*pair) for pair in zip(values or [None] * len(siblings), siblings, strict=False)]
-
-
-def choice_of(owner: dict[str, Any], stem: str) -> list[Item]:
+def choice_of(owner: Json, stem: str) -> Sequence[Item]:
     """The item of a choice (value[x]) with the type its property names."""
     for name in owner:
-        plain = name.removeprefix("_")
-        suffix = plain[len(stem) :]
-        if plain.startswith(stem) and suffix[:1].isupper():
-            type_ = suffix if suffix in definitions()["types"] else suffix[0].lower() + suffix[1:]
-            return [Item(owner.get(plain), owner.get("_" + plain), type_)]
-    return []
+        plain = name if name[0] != "_" else name[1:]
+        if plain.startswith(stem) and (type_ := _TYPES.get(plain[len(stem) :])):
+            return (Item(owner.get(plain), owner.get("_" + plain), type_),)
+    return ()
+
+
+_TYPES = {
+    type_[0].upper() + type_[1:]: type_ for section in ("types", "primitives") for type_ in definitions()[section]
+}

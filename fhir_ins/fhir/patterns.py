@@ -14,6 +14,8 @@ Test = Callable[[Any], bool]
 
 def fixed(expected: Any) -> Test:
     """Whether a value is the expected one."""
+    if isinstance(expected, str):
+        return lambda value: type(value) is str and value == expected
     return lambda value: same(value, expected)
 
 

@@ -59,6 +59,17 @@ def _property(place: Place, name: str, path: str) -> Property:
 
 
 @cache
+def repeats(place: Place, name: str) -> bool:
+    """Whether the element `name` of a place is an array in JSON, as far as R4's definitions know it."""
+    path = f"{place.path}.{name}" if place.path else name
+    elements = elements_of(place.type) if place.type in definitions()["types"] else {}
+    if path not in elements and place.path in elements:
+        return repeats(Place(elements[place.path]["types"][0]), name)
+    element = elements.get(path, {"max": "*"})
+    return bool(element.get("base_max", element.get("max")) == "*")
+
+
+@cache
 def ancestors(type_: str) -> frozenset[str]:
     """A type and those it specialises."""
     types = definitions()["types"]

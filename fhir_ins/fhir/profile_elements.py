@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from fhir_ins.fhir.places import Place, property_of
+from fhir_ins.fhir.places import Place, property_of, repeats
 
 Json = dict[str, Any]
 
@@ -18,10 +18,11 @@ CORE = "http://hl7.org/fhir/StructureDefinition/"
 class Element:
     """What a profile says of one element: its facets (see `compile_profiles`), what is below it, its slices."""
 
-    __slots__ = ("children", "facets", "place", "slices")
+    __slots__ = ("children", "facets", "place", "repeats", "slices")
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, repeats: bool = True) -> None:
         self.place = place
+        self.repeats = repeats
         self.facets: dict[str, Any] = {}
         self.children: dict[str, Element] = {}
         self.slices: dict[str, Element] = {}
@@ -41,7 +42,9 @@ class Element:
             found = property_of(self._inside, name)
             if found and found.element != name:
                 return self.child(found.element).slice(name, {found.type: {}})
-            self.children[name] = Element(found.place if found else Place(self._inside.type, name))
+            self.children[name] = Element(
+                found.place if found else Place(self._inside.type, name), repeats=repeats(self._inside, name)
+            )
         return self.children[name]
 
     @property
@@ -57,7 +60,7 @@ class Element:
         """The slice `name`, made when it is new; `a/b` is the slice b of the slice a."""
         outer, _, inner = name.partition("/")
         if outer not in self.slices:
-            made = self.slices[outer] = Element(self.place)
+            made = self.slices[outer] = Element(self.place, repeats=self.repeats)
             if types:
                 made.facets["types"] = types
         found = self.slices[outer]

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/elementdefinition.html says what each facet asks for. What is not said is not walked.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fhir_ins.fhir.discriminators import Discriminators, View
 from fhir_ins.fhir.element_judges import (
@@ -16,7 +16,7 @@ from fhir_ins.fhir.element_judges import (
     typed,
 )
 from fhir_ins.fhir.invariants import Invariant
-from fhir_ins.fhir.judging import Breach, Breaches, Item, Json, Judge, Resource, below, choice_of, repeated
+from fhir_ins.fhir.judging import Breach, Breaches, Item, Json, Judge, Resource, below, choice_of, items_in
 from fhir_ins.fhir.profile_elements import CORE, Element, Structures
 from fhir_ins.fhir.slicing import Published, Slice, Slicing
 from fhir_ins.fhir.structure import definitions
@@ -30,7 +30,7 @@ _EXTENSIONS = ("extension", "modifierExtension")
 class Part:
     """What a profile asks of one element of an object: how often it stands, of each item, of its slices."""
 
-    __slots__ = ("_absent", "_choice", "_judges", "_label", "_least", "_most", "_name", "_sibling", "_slicing")
+    __slots__ = ("_absent", "_choice", "_judges", "_label", "_least", "_most", "_name", "_sibling", "_slicing", "judge")
 
     def __init__(
         self, name: str, label: str, element: Element, judges: Sequence[Judge], slicing: Slicing | None
@@ -40,42 +40,59 @@ class Part:
         self._sibling = "_" + name
         self._label = label
         self._least: int = element.facets.get("min", 0)
-        most = element.facets.get("max", "*")
-        self._most = None if most == "*" else int(most)
+        self._most = _most_that_matters(element)
         self._judges = tuple(judges)
         self._slicing = slicing
         self._absent = [*self._too_few(0), *(slicing.absent() if slicing else ())] or None
+        self.judge: Callable[[Json, Resource], Breaches] = self._whole
+        if not (self._choice or slicing or self._most is not None or self._least > 1):
+            if not judges:
+                self.judge = self._presence
+            elif not element.repeats:
+                self.judge = self._one
 
     @property
     def idle(self) -> bool:
         """Whether nothing is asked for."""
         return not (self._least or self._most is not None or self._judges or self._slicing)
 
-    def judge(self, owner: Json, resource: Resource) -> Breaches:
-        items, repeats = self._items(owner)
-        if not items:
+    def _presence(self, owner: Json, _resource: Resource) -> Breaches:
+        return None if self._name in owner or self._sibling in owner else self._absent
+
+    def _one(self, owner: Json, resource: Resource) -> Breaches:
+        value, sibling = owner.get(self._name), owner.get(self._sibling)
+        if value is None and sibling is None:
             return self._absent
-        breaches = self._too_few(len(items)) if len(items) < self._least else []
-        if self._most is not None and len(items) > self._most:
+        breaches: list[Breach] = []
+        item = Item(value, sibling)
+        for judge in self._judges:
+            if found := judge(item, resource):
+                breaches += below(f".{self._name}", found)
+        return breaches
+
+    def _whole(self, owner: Json, resource: Resource) -> Breaches:
+        if self._choice:
+            items, repeats = choice_of(owner, self._name), False
+        else:
+            value = owner.get(self._name)
+            if value is None and self._sibling not in owner:
+                return self._absent
+            items, repeats = items_in(value, owner.get(self._sibling))
+        count = len(items)
+        if not count:
+            return self._absent
+        breaches = self._too_few(count) if count < self._least else []
+        if self._most is not None and count > self._most:
             breaches.append(self._too_many())
         for judge in self._judges:
             for index, item in enumerate(items):
                 found = judge(item, resource)
                 if found:
                     breaches += below(self._step(index, repeats), found)
-        if self._slicing is not None:
-            breaches += self._slicing.judge(items, lambda index: self._step(index, repeats), resource)
+        if self._slicing is not None and (broken := self._slicing.judge(items, resource)):
+            for sliced, found in broken:
+                breaches += found if sliced is None else below(self._step(sliced, repeats), found)
         return breaches
-
-    def _items(self, owner: Json) -> tuple[Sequence[Item], bool]:
-        if self._choice:
-            return choice_of(owner, self._name), False
-        value, sibling = owner.get(self._name), owner.get(self._sibling)
-        if type(value) is list:
-            return (repeated(value, sibling), True) if sibling else ([Item(found) for found in value], True)
-        if value is None and sibling is None:
-            return (), False
-        return (repeated(None, sibling), True) if type(sibling) is list else ((Item(value, sibling),), False)
 
     def _step(self, index: int, repeats: bool) -> str:
         return f".{self._name}[{index}]" if repeats else f".{self._name}"
@@ -89,6 +106,14 @@ class Part:
     def _too_many(self) -> Breach:
         text = f"takes {self._name} {self._most} time(s) at most" if self._most else f"does not take {self._name} here"
         return Breach("structure", f"{self._label} {text}. Remove what is too many.", f".{self._name}")
+
+
+def _most_that_matters(element: Element) -> int | None:
+    """The greatest number of items, None for any; one is no limit where base R4 knows no more."""
+    most = element.facets.get("max", "*")
+    if most == "*" or (most == "1" and not element.repeats):
+        return None
+    return int(most)
 
 
 class Content:
@@ -133,9 +158,7 @@ class Rules:
             return None
 
         def judge(item: Item, resource: Resource) -> Breaches:
-            made = self._made.get(exact)
-            if made is None:
-                made = self._made[exact] = self._profile(exact)
+            made = self._made.get(exact) or self._profile(exact)
             return made(item, resource)
 
         return judge
@@ -145,7 +168,8 @@ class Rules:
         if root is None:
             raise LookupError(f"{exact} is not loaded")
         label = exact.partition("|")[0].rpartition("/")[2]
-        return _together(list(self._judges(root, View([root], self._structures), "", label)))
+        made = self._made[exact] = _together(list(self._judges(root, View([root], self._structures), "", label)))
+        return made
 
     def _judges(self, element: Element, view: View, name: str, label: str) -> Iterator[Judge]:
         """What is asked of each item of an element, the cheap and telling first."""
@@ -211,13 +235,9 @@ class Rules:
         stated = view.facet("slicing") or {}
         default = _BY_URL if name in _EXTENSIONS else _BY_TYPE if name.endswith("[x]") else {"by": [], "rules": "open"}
         by = stated.get("by") or default["by"]
-        views = {key: view.slice(key) for key in element.slices}
-        slices = [self._slice(found, views[key], key, by, name, label) for key, found in element.slices.items()]
-        by_url = None
-        if by == _BY_URL["by"]:
-            by_url = {url: found for found in slices if (url := views[found.name].url)}
+        slices = [self._slice(found, view.slice(key), key, by, name, label) for key, found in element.slices.items()]
         rules = element.facets.get("slicing", default)["rules"]
-        return Slicing(label, name, rules, bool(stated.get("ordered")), slices, self._published, by_url)
+        return Slicing(label, name, rules, slices, self._published, ordered=bool(stated.get("ordered")))
 
     def _slice(
         self, element: Element, view: View, key: str, by: Sequence[Sequence[str]], name: str, label: str
@@ -234,6 +254,10 @@ def _together(judges: Sequence[Judge]) -> Judge:
         return judges[0]
 
     def judge(item: Item, resource: Resource) -> Breaches:
-        return [breach for one in judges for breach in one(item, resource) or ()]
+        breaches: list[Breach] = []
+        for one in judges:
+            if found := one(item, resource):
+                breaches += found
+        return breaches
 
     return judge

@@ -68,8 +68,10 @@ class Shape:
             present = names.intersection(value)
             if len(present) > 1 and len({key.removeprefix("_") for key in present}) > 1:
                 faults.append(Fault("structure", f"{name}[x] comes in one type at a time. Keep one.", "." + name))
-        if not faults and self.invariants:
-            return [Fault("invariant", text) for holds, text in self.invariants if not holds(value, scope)]
+        if not faults:
+            for holds, text in self.invariants:
+                if not holds(value, scope):
+                    faults.append(Fault("invariant", text))
         return faults
 
     def _step(self, name: str) -> str:

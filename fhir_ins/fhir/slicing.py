@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_ins.fhir.discriminators import Criterion
-from fhir_ins.fhir.judging import Breach, Item, Judge, Resource, any_error, below
+from fhir_ins.fhir.discriminators import Criterion, strings_at
+from fhir_ins.fhir.judging import Breach, Item, Judge, Resource, any_error
 
 Published = Callable[[str, Any], bool]  # a rule (see `Profiles`) and the value that breaks it
 
@@ -26,82 +26,85 @@ class Slice:
     inner: "Slicing | None" = None  # it is sliced again
 
     def judge(self, item: Item, resource: Resource) -> list[Breach]:
-        return [breach for judge in self.judges for breach in judge(item, resource) or ()]
+        breaches: list[Breach] = []
+        for judge in self.judges:
+            if found := judge(item, resource):
+                breaches += found
+        return breaches
 
 
-@dataclass(frozen=True, slots=True)
+Broken = list[tuple[int | None, list[Breach]]]  # the index of an item (None: all of them) and what breaks it
+
+
 class Slicing:
-    """The slices of the element `name` as the profile `label` has them.
+    """The slices of the element `name` as the profile `label` has them; `rules` is open, closed or openAtEnd.
 
-    `by_url` finds the slices of extensions at once, without asking each for its criterion.
+    `index` names the slices an item may be of by a string in it, so that few criteria need to be asked.
     """
 
-    label: str
-    name: str
-    rules: str
-    ordered: bool
-    slices: Sequence[Slice]
-    published: Published
-    by_url: Mapping[str, Slice] | None = None
+    def __init__(
+        self, label: str, name: str, rules: str, slices: Sequence[Slice], published: Published, *, ordered: bool = False
+    ) -> None:
+        self.label = label
+        self.name = name
+        self.rules = rules
+        self.ordered = ordered
+        self.slices = tuple(slices)
+        self.published = published
+        self._untellable = frozenset(found.name for found in slices if found.criterion is None)
+        self._counted = [found for found in slices if found.least or found.most is not None]
+        self._candidates = _candidates([found for found in slices if found.criterion is not None])
+        self._inner = [(found, found.inner) for found in slices if found.inner is not None]
+        self._sequence = ordered or rules != "open"
 
-    def judge(self, items: Sequence[Item], step: Callable[[int], str], resource: Resource) -> list[Breach]:
-        """The breaches of these items, `step(index)` being the path of each."""
-        breaches: list[Breach] = []
-        own: dict[str, list[int]] = {found.name: [] for found in self.slices}
-        undecided = {found.name for found in self.slices if found.criterion is None}
-        order: list[int] = []
+    def judge(self, items: Sequence[Item], resource: Resource) -> Broken:
+        """What breaks the slicing."""
+        broken: Broken = []
+        own: dict[str, list[int]] = {}
+        chosen: list[Slice | None] = []
+        undecided = self._untellable
         for index, item in enumerate(items):
-            matching, unsure = self._matching(item, resource)
-            undecided |= unsure
+            matching = []
+            for slice_, holds in self._candidates(item.value):
+                told = holds is None or holds(item, resource)
+                if told:
+                    matching.append(slice_)
+                elif told is None:
+                    undecided |= {slice_.name}
             if not matching:
-                order.append(len(self.slices))
-                if self.rules == "closed" and not undecided:
-                    breaches.append(Breach("structure", self._foreign, step(index)))
+                chosen.append(None)
                 continue
             slice_, found = self._chosen(matching, item, resource)
             if len(matching) > 1:
                 found = [self._ambiguous(matching, item), *found]
-            own[slice_.name].append(index)
-            order.append(self.slices.index(slice_))
+            own.setdefault(slice_.name, []).append(index)
+            chosen.append(slice_)
             if found:
-                breaches += below(step(index), found)
-        if self.ordered or self.rules == "openAtEnd":
-            breaches += self._out_of_order(order, step)
-        breaches += self._cardinalities({name: len(indexes) for name, indexes in own.items()}, undecided)
-        for slice_ in self.slices:
-            if slice_.inner is not None:
-                breaches += slice_.inner.of_some(items, own[slice_.name], step, resource)
-        if undecided and items:
-            breaches.append(self._not_told(undecided))
-        return breaches
+                broken.append((index, found))
+        if self._sequence:
+            broken += self._misplaced(chosen, undecided)
+        if self._counted and (found := self._cardinalities(own, undecided)):
+            broken.append((None, found))
+        for slice_, inner in self._inner:
+            broken += inner.of_some(items, own.get(slice_.name, ()), resource)
+        if undecided:
+            broken.append((None, [self._not_told(undecided)]))
+        return broken
 
-    def of_some(
-        self, items: Sequence[Item], indexes: Sequence[int], step: Callable[[int], str], resource: Resource
-    ) -> list[Breach]:
+    def of_some(self, items: Sequence[Item], indexes: Sequence[int], resource: Resource) -> Broken:
         """The same for some of the items only: those of the slice that is sliced again."""
-        return self.judge([items[index] for index in indexes], lambda index: step(indexes[index]), resource)
+        broken = self.judge([items[index] for index in indexes], resource)
+        return [(index if index is None else indexes[index], found) for index, found in broken]
 
     def absent(self) -> list[Breach]:
         """The breaches when there is no item at all."""
-        return self._cardinalities(dict.fromkeys((found.name for found in self.slices), 0), set())
-
-    def _matching(self, item: Item, resource: Resource) -> tuple[list[Slice], set[str]]:
-        if self.by_url is not None:
-            found = self.by_url.get(item.value.get("url")) if item.value else None
-            return [found] if found else [], set()
-        matching, unsure = [], set()
-        for slice_ in self.slices:
-            if slice_.criterion is not None:
-                told = slice_.criterion(item, resource)
-                if told:
-                    matching.append(slice_)
-                elif told is None:
-                    unsure.add(slice_.name)
-        return matching, unsure
+        return self._cardinalities({}, frozenset())
 
     @staticmethod
     def _chosen(matching: list[Slice], item: Item, resource: Resource) -> tuple[Slice, list[Breach]]:
         """The slice of an item with what breaks it: of several that match, one that holds if there is one."""
+        if len(matching) == 1:
+            return matching[0], matching[0].judge(item, resource)
         judged = [(slice_, slice_.judge(item, resource)) for slice_ in matching]
         return next((pair for pair in judged if not any_error(pair[1])), judged[0])
 
@@ -116,25 +119,31 @@ class Slicing:
         names = ", ".join(slice_.name for slice_ in self.slices)
         return f"{self.label} takes no other {self.name} than these slices: {names}. Make it one of them or remove it."
 
-    def _out_of_order(self, order: list[int], step: Callable[[int], str]) -> list[Breach]:
-        last = len(self.slices)
-        breaches = []
-        for index in range(1, len(order)):
-            before, here = order[index - 1], order[index]
-            if here == last:
+    def _misplaced(self, chosen: Sequence[Slice | None], undecided: frozenset[str]) -> Broken:
+        """The items of no slice where these may not be, and those out of order."""
+        names = ", ".join(slice_.name for slice_ in self.slices)
+        broken: Broken = []
+        furthest = -1
+        foreign = False
+        for index, slice_ in enumerate(chosen):
+            if slice_ is None:
+                foreign = True
+                if self.rules == "closed" and not undecided:
+                    broken.append((index, [Breach("structure", self._foreign)]))
                 continue
-            if before == last and self.rules == "openAtEnd":
+            here = self.slices.index(slice_)
+            if foreign and self.rules == "openAtEnd":
                 text = f"{self.label} wants what is of no slice after all slices. Move this before it."
-                breaches.append(Breach("structure", text, step(index)))
-            elif self.ordered and any(here < earlier < last for earlier in order[:index]):
-                names = ", ".join(slice_.name for slice_ in self.slices)
-                breaches.append(Breach("structure", f"{self.label} wants this order: {names}. Move this.", step(index)))
-        return breaches
+                broken.append((index, [Breach("structure", text)]))
+            if self.ordered and here < furthest:
+                broken.append((index, [Breach("structure", f"{self.label} wants this order: {names}. Move this.")]))
+            furthest = max(furthest, here)
+        return broken
 
-    def _cardinalities(self, counts: Mapping[str, int], undecided: set[str]) -> list[Breach]:
+    def _cardinalities(self, own: Mapping[str, Sequence[int]], undecided: frozenset[str]) -> list[Breach]:
         breaches = []
-        for slice_ in self.slices:
-            count = counts[slice_.name]
+        for slice_ in self._counted:
+            count = len(own.get(slice_.name, ()))
             if slice_.name in undecided:
                 continue
             if count < slice_.least:
@@ -146,12 +155,39 @@ class Slicing:
                 breaches.append(Breach("structure", text, f".{self.name.removesuffix('[x]')}"))
         return breaches
 
-    def _not_told(self, undecided: set[str]) -> Breach:
+    def _not_told(self, undecided: frozenset[str]) -> Breach:
         names = ", ".join(sorted(undecided))
         text = (
             f"Which {self.name} is of these slices of {self.label} cannot be told here; they were not judged: {names}."
         )
         return Breach("informational", text, f".{self.name.removesuffix('[x]')}", severity="information")
+
+
+_Candidate = tuple[Slice, Callable[[Item, Resource], bool | None] | None]  # None: it is of the slice
+
+
+def _candidates(slices: Sequence[Slice]) -> Callable[[Any], Sequence[_Candidate]]:
+    """The slices an item may be of, with what is still to ask: by a string in it where all of them want one there."""
+    criteria = [(slice_, slice_.criterion) for slice_ in slices if slice_.criterion is not None]
+    hints = [criterion.hint for _, criterion in criteria if criterion.hint is not None]
+    paths = {hint.path for hint in hints}
+    if len(hints) < len(criteria) or len(paths) != 1:
+        every = [(slice_, criterion.holds) for slice_, criterion in criteria]
+        return lambda _value: every
+    (path,) = paths
+    by_string: dict[str, list[_Candidate]] = {}
+    for hint, (slice_, criterion) in zip(hints, criteria, strict=True):
+        by_string.setdefault(hint.string, []).append((slice_, None if hint.decides else criterion.holds))
+
+    def candidates(value: Any) -> Sequence[_Candidate]:
+        if len(path) == 1 and type(value) is dict and type(string := value.get(path[0])) is str:
+            return by_string.get(string, ())
+        strings = strings_at(value, path)
+        if len(strings) == 1:
+            return by_string.get(strings[0], ())
+        return [found for string in dict.fromkeys(strings) for found in by_string.get(string, ())]
+
+    return candidates
 
 
 def _times(most: int) -> str:
