@@ -14,11 +14,13 @@ from fhir_ins.api.context import Context
 from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.fhir.structure import validate
+from fhir_ins.frcore.profiles import fr_core
 from fhir_ins.insi.certificate import load_certificate
 from fhir_ins.insi.soap import SoapConfiguration, SoapInsi
 from fhir_ins.settings import Settings
-from fhir_ins.store.database import Database
+from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.resources import Resources
+from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
 
 def application(settings: Settings) -> FastAPI:
@@ -33,10 +35,12 @@ def application(settings: Settings) -> FastAPI:
         insi = SoapInsi(configuration) if configuration else None
         try:
             await database.prepare()
+            await require_writing(database, Writing(settings.fr_core))
             app.state.context = Context(
                 settings=settings,
                 database=database,
                 resources=Resources(database),
+                fr_core=fr_core(settings.fr_core),
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
                 capability=capability_statement(settings),
@@ -60,14 +64,18 @@ def application(settings: Settings) -> FastAPI:
     return app
 
 
-async def mongodb_fault(settings: Settings) -> str | None:
-    """Why MongoDB cannot be used, in plain words; None when it answers."""
+async def store_fault(settings: Settings) -> str | None:
+    """Why this store cannot be served, in plain words; None when it can."""
     database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=5)
     try:
         await database.ping()
+        await database.prepare()
+        await require_writing(database, Writing(settings.fr_core))
     except PyMongoError:
         nodes = ", ".join(f"{host}:{port}" for host, port in database.client.topology_description.server_descriptions())
         return f"MongoDB does not answer at {nodes}: start it, or set FHIR_INS_MONGODB_URI to a replica set."
+    except (SchemaTooNew, WrittenOtherwise) as error:
+        return str(error)
     finally:
         await database.close()
     return None

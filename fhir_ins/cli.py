@@ -1,11 +1,12 @@
-"""The command line: serve, sandbox, simulator, check-certificate. Each imports what it runs, and no more."""
+"""The command line: serve, reindex, sandbox, simulator, check-certificate. Each imports what it runs, and no more."""
 
 import asyncio
 import inspect
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import SecretStr, ValidationError
@@ -42,18 +43,16 @@ def serve(**options: str | None) -> None:
     """Serve the FHIR API."""
     import uvicorn
 
-    from fhir_ins.app import application, mongodb_fault, warm_up
+    from fhir_ins.app import application, store_fault, warm_up
     from fhir_ins.insi.certificate import CertificateFault
     from fhir_ins.log import configure
 
+    settings = _settings(options)
     try:
-        settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
         app = application(settings)
-    except ValidationError as error:
-        _fail("\n".join(f"--{fault['loc'][0]}: {fault['msg']}".replace("_", "-") for fault in error.errors()))
     except (CertificateFault, ValueError) as error:
         _fail(str(error))
-    if fault := asyncio.run(mongodb_fault(settings)):
+    if fault := asyncio.run(store_fault(settings)):
         _fail(fault)
     configure()
     warm_up()
@@ -76,8 +75,25 @@ def _shown(default: object) -> str | bool:
     return False if default in (None, "") or isinstance(default, SecretStr) else str(default)
 
 
-def _with_options_of_settings() -> Any:
-    """Give `serve` one option a setting, each with its environment variable and its description."""
+def _reindex(**options: str | None) -> None:
+    """Write the store anew, after a change of FR Core release or of search keys; stop the servers first."""
+    from fhir_ins.reindex import reindex
+
+    settings = _settings(options)
+    count = asyncio.run(reindex(settings))
+    typer.echo(f"{count.seen} resources read, {count.changed} with a new version: FR Core {settings.fr_core}.")
+
+
+def _settings(options: Mapping[str, str | None]) -> Settings:
+    """The settings of the environment and of these options; ends the command where one is wrong."""
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        _fail("\n".join(f"--{fault['loc'][0]}: {fault['msg']}".replace("_", "-") for fault in error.errors()))
+
+
+def _with_options_of_settings(command: Callable[..., None], *names: str) -> Callable[..., None]:
+    """Give a command one option for each of these settings, with its environment variable and its description."""
     parameters = [
         inspect.Parameter(
             name,
@@ -93,14 +109,18 @@ def _with_options_of_settings() -> Any:
                 ),
             ],
         )
-        for name, field in Settings.model_fields.items()
+        for name in names
+        for field in [Settings.model_fields[name]]
     ]
-    serve.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    serve.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return serve
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
 
 
-cli.command("serve")(_with_options_of_settings())
+cli.command("serve")(_with_options_of_settings(serve, *Settings.model_fields))
+cli.command("reindex")(
+    _with_options_of_settings(_reindex, "fr_core", "mongodb_uri", "mongodb_database", "mongodb_timeout")
+)
 
 
 @cli.command()
@@ -150,6 +170,6 @@ def check_certificate(
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
-def _fail(text: str) -> Any:
+def _fail(text: str) -> NoReturn:
     typer.echo(f"fhir-ins: {text}", err=True)
     sys.exit(1)

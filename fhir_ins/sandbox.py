@@ -4,6 +4,7 @@ Three child processes under one parent: Ctrl-C stops them in order, and what the
 It refuses a real INSi endpoint and a MongoDB that is not on this machine.
 """
 
+import asyncio
 import os
 import signal
 import socket
@@ -13,14 +14,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from fhir_ins import child
+from fhir_ins.reindex import reindex
 from fhir_ins.security.caller import Right
+from fhir_ins.settings import Settings
+from fhir_ins.store.database import SchemaTooNew
 from fhir_ins.store.mongod import Mongod, MongodError
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -66,6 +72,7 @@ def run(port: int, directory: Path) -> None:
             mongodb, mongod = _mongodb(parts, directory)
         except MongodError as error:
             raise SandboxError(str(error)) from error
+        _bring_up_to_date(mongodb)
         insi, simulator = _insi(parts, directory)
         server = _server(parts, directory, port, mongodb, insi)
         print(_banner(port, directory, mongodb, insi, simulator), flush=True)
@@ -78,6 +85,21 @@ def _mongodb(parts: ExitStack, directory: Path) -> tuple[str, subprocess.Popen[b
         return uri, None
     mongod = parts.enter_context(Mongod.start(directory / "mongodb"))
     return mongod.uri, mongod.process
+
+
+def _bring_up_to_date(mongodb: str) -> None:
+    """What an earlier release, or another FHIR_INS_FR_CORE, wrote here is written as this server does."""
+    try:
+        configured: dict[str, Any] = {"mongodb_uri": mongodb}
+        count = asyncio.run(reindex(Settings(**configured), only_if_needed=True))
+    except ValidationError as error:
+        raise SandboxError(
+            "; ".join(f"FHIR_INS_{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        ) from error
+    except (PyMongoError, SchemaTooNew) as error:
+        raise SandboxError(f"The MongoDB of the sandbox cannot be used: {error}") from error
+    if count.seen:
+        print(f"Reindexed {count.seen} resources of an earlier start.", flush=True)
 
 
 def _insi(parts: ExitStack, directory: Path) -> tuple[Mapping[str, str], subprocess.Popen[bytes] | None]:

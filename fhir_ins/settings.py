@@ -1,7 +1,7 @@
 """Every setting, each an environment variable FHIR_INS_… and an option of `fhir-ins serve`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
@@ -39,6 +39,10 @@ class Settings(BaseSettings):
         + ".",
     )
     max_body_bytes: int = Field(2_000_000, ge=1000, description="Greatest request body.")
+    fr_core: Literal["2.2.0", "2.1.0"] = Field(
+        "2.2.0",
+        description="Release of FR Core that Patients are written in. A store has one: fhir-ins reindex changes it.",
+    )
     wrong_key_is_error: bool = Field(True, description="Refuse a matricule whose key is wrong.")
     insi_endpoint: HttpUrl | None = Field(None, description="The téléservice INSi; without it $ins-fetch answers 502.")
     insi_pkcs12: Path | None = Field(None, description="The organisation's client certificate, a PKCS#12 file.")

@@ -6,6 +6,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.insi.port import Insi
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
@@ -22,6 +23,7 @@ class Context:
     settings: Settings
     database: Database
     resources: Resources
+    fr_core: FrCore
     insi: Insi | None
     cursor_key: bytes
     capability: bytes

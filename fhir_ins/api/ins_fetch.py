@@ -34,8 +34,9 @@ from fhir_ins.api.responses import resource_response
 from fhir_ins.fhir.operations import answer, part, parts
 from fhir_ins.fhir.outcome import placed_at
 from fhir_ins.frcore.forms import forms
+from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.traits import traits_of
-from fhir_ins.frcore.writes import Known, attached, written
+from fhir_ins.frcore.writes import attached, written
 from fhir_ins.ins.comparison import Comparison, compare
 from fhir_ins.ins.identity import Obtained
 from fhir_ins.ins.traits import Traits
@@ -85,7 +86,7 @@ async def ins_fetch_instance(request: Request) -> Response:
     current, before = await current_patient(request, caller, request.path_params["id"])
     refuse_blocked(before.identity)
     if before.identity.qualified and not given.force:
-        shown = with_server_elements(_shown(before), current.id, current.number, current.updated)
+        shown = with_server_elements(_shown(request, before), current.id, current.number, current.updated)
         return _found_response(Kept(shown, f"Patient/{current.id}", ()), [])
     traits = before.identity.obtained.traits if before.identity.obtained else traits_of(before.patient)
     found, calls = await ask(request, traits, PATIENT_PLACES.__getitem__)
@@ -94,7 +95,7 @@ async def ins_fetch_instance(request: Request) -> Response:
     new = obtained(found, calls)
     discrepancies = _discrepancies(traits, new.traits)
     if not given.persist or (discrepancies and not given.accept_traits):
-        return _found_response(Kept(_shown(attached(before, new)), None, discrepancies), calls)
+        return _found_response(Kept(_shown(request, attached(before, new)), None, discrepancies), calls)
     try:
         kept = await _refreshed(request, caller, current, before, new, discrepancies)
     except VersionChanged as error:
@@ -116,18 +117,18 @@ async def _kept(
     differing = tuple(found for found in asked if not found.concordant)
     fresh = attached(start, new)
     if not given.persist or (differing and not given.accept_traits):
-        return Kept(_shown(fresh), None, differing)
-    resources = context_of(request).resources
+        return Kept(_shown(request, fresh), None, differing)
+    context = context_of(request)
 
     async def attempt() -> Kept:
-        holder = await resources.holder(caller, new.active)
+        holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
         if holder is not None:
             return await _kept_on_holder(request, caller, given, holder, new, differing)
         try:
-            version = await resources.create(caller, "Patient", draft(fresh))
+            version = await context.resources.create(caller, "Patient", draft(fresh, context.fr_core))
         except AlreadyHeld as error:
             raise VersionChanged from error
-        shown = with_server_elements(_shown(fresh), version.id, version.number, version.updated)
+        shown = with_server_elements(_shown(request, fresh), version.id, version.number, version.updated)
         return Kept(shown, f"Patient/{version.id}", differing)
 
     return await over_current(attempt)
@@ -153,7 +154,7 @@ async def _kept_on_holder(
     changed = _discrepancies(traits_of(before.patient), new.traits)
     told = tuple({found.trait: found for found in (*changed, *differing)}.values())
     if changed and not given.accept_traits:
-        return Kept(_shown(attached(before, new)), None, told)
+        return Kept(_shown(request, attached(before, new)), None, told)
     return await _refreshed(request, caller, current, before, new, told)
 
 
@@ -164,18 +165,20 @@ async def _refreshed(
 
     Raises VersionChanged or AlreadyHeld.
     """
+    context = context_of(request)
     after = attached(before, new)
     number, updated = current.number, current.updated
     if not same_answer(before.identity.obtained, new):
-        version = await context_of(request).resources.replace(caller, current, draft(after))
+        version = await context.resources.replace(caller, current, draft(after, context.fr_core))
         number, updated = version.number, version.updated
-    shown = with_server_elements(_shown(after), current.id, number, updated)
+    shown = with_server_elements(_shown(request, after), current.id, number, updated)
     return Kept(shown, f"Patient/{current.id}", told)
 
 
-def _shown(known: Known) -> dict[str, Any]:
+def _shown(request: Request, known: Known) -> dict[str, Any]:
     """The INS Patient with INSi's numbers and no others: the one answer that shows a matricule not yet qualified."""
-    found = forms(known.patient, replace(known.identity, supplied=()))
+    identity = replace(known.identity, supplied=(), withdrawn=())
+    found = forms(known.patient, identity, context_of(request).fr_core)
     return found.reference or found.conveyed
 
 

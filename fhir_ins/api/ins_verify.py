@@ -27,9 +27,10 @@ from fhir_ins.api.patients import already_held, changed_meanwhile, current_patie
 from fhir_ins.api.responses import resource_response
 from fhir_ins.fhir.operations import Argument, answer, part, parts
 from fhir_ins.fhir.outcome import BadRequest, Unprocessable, placed_at
+from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.reliability import claim_of
 from fhir_ins.frcore.traits import contradictions, traits_of
-from fhir_ins.frcore.writes import Known, attached, supplied_numbers
+from fhir_ins.frcore.writes import attached, supplied_numbers
 from fhir_ins.ins.comparison import Comparison, Verdict, compare
 from fhir_ins.ins.identity import Identity, InsNumber
 from fhir_ins.ins.traits import Trait, Traits
@@ -52,12 +53,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The comparison of a subject with INSi's answer; `outcome` is the out parameter's code."""
+    """The comparison of a subject with INSi's answer; `outcome` is the out parameter's code.
+
+    `succeeded`: the traits agree, and the number is one that INSi says the person had before.
+    """
 
     outcome: str
     traits: tuple[Comparison, ...] = ()
     same_matricule: bool = False
     same_oid: bool = False
+    succeeded: bool = False
 
 
 async def ins_verify(request: Request) -> Response:
@@ -97,7 +102,8 @@ async def ins_verify_instance(request: Request) -> Response:
 
 def _given_subject(argument: Argument, *, wrong_key_is_error: bool) -> Subject:
     patient = argument.value
-    refuse_blocked(Identity(attributes=claim_of(patient).attributes))
+    claim = claim_of(patient)
+    refuse_blocked(Identity(attributes=claim.attributes, obstacles=claim.obstacles))
     if issues := contradictions(patient):
         raise Unprocessable(issues)
     numbers = supplied_numbers(patient, wrong_key_is_error=wrong_key_is_error)
@@ -117,7 +123,7 @@ def _stored_subject(known: Known, caller: Caller) -> Subject:
             "This Patient has no matricule to verify: obtain one with Patient/{id}/$ins-fetch.",
             "Patient.identifier",
         )
-    shown = identity.qualified or caller.may(Right.REFERENCE)
+    shown = identity.conveys or caller.may(Right.REFERENCE)
     return Subject(number, traits, PATIENT_PLACES.__getitem__, shown)
 
 
@@ -129,13 +135,20 @@ def _verified(subject: Subject, found: Answer) -> Verification:
     )
     same_matricule = found.active.matricule == subject.number.matricule
     same_oid = found.active.oid == subject.number.oid
-    concordant = same_matricule and same_oid and all(compared.concordant for compared in traits)
-    return Verification("concordant" if concordant else "discordant", traits, same_matricule, same_oid)
+    same_traits = all(compared.concordant for compared in traits)
+    concordant = same_matricule and same_oid and same_traits
+    former = {(number.oid, number.matricule) for number in found.history}
+    succeeded = same_traits and not same_matricule and (subject.number.oid, subject.number.matricule) in former
+    outcome = "concordant" if concordant else "discordant"
+    return Verification(outcome, traits, same_matricule, same_oid, succeeded)
 
 
 def _after(before: Known, verification: Verification, found: Found, calls: list[Call]) -> Known:
-    """Concordant: INSi has given this identity. Discordant: what INSi had given no longer holds."""
-    if verification.outcome == "concordant":
+    """Concordant: INSi has given this identity. Discordant: what INSi had given no longer holds.
+
+    A former number of the same person (a NIA that has become a NIR) is no contradiction: the new one is attached.
+    """
+    if verification.outcome == "concordant" or verification.succeeded:
         new = obtained(found, calls)
         return before if same_answer(before.identity.obtained, new) else attached(before, new)
     return replace(before, identity=before.identity.contradicted())
@@ -144,8 +157,9 @@ def _after(before: Known, verification: Verification, found: Found, calls: list[
 async def _record(request: Request, caller: Caller, current: Current, before: Known, after: Known) -> None:
     if after == before:
         return
+    context = context_of(request)
     try:
-        await context_of(request).resources.replace(caller, current, draft(after))
+        await context.resources.replace(caller, current, draft(after, context.fr_core))
     except VersionChanged as error:
         raise changed_meanwhile() from error
     except AlreadyHeld as error:

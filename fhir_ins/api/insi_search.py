@@ -9,8 +9,10 @@ from fhir_ins.api.context import context_of, today
 from fhir_ins.api.insi_faults import raise_fault
 from fhir_ins.fhir.operations import part, parts
 from fhir_ins.fhir.outcome import BadGateway, Issue, Unprocessable
+from fhir_ins.frcore.document_check import RELIABILITY
 from fhir_ins.ins.identity import Identity, Obtained
 from fhir_ins.ins.normalisation import traits_for_insi
+from fhir_ins.ins.status import BLOCKING
 from fhir_ins.ins.traits import Trait, Traits
 from fhir_ins.insi.port import Call, Fault, Found, NoIdentity, SeveralIdentities
 from fhir_ins.insi.sequence import outcome_of, search
@@ -46,12 +48,13 @@ async def ask(request: Request, traits: Traits, place_of: Callable[[Trait], str]
 
 
 def refuse_blocked(identity: Identity) -> None:
-    """Raise Unprocessable for an identity marked douteux or fictif: INSi must not be asked (EXI ID 24/26)."""
+    """Raise Unprocessable where INSi must not be asked: douteux or fictif (EXI ID 24/26), anonymous or hidden."""
     if identity.blocked:
+        marks = ", ".join(sorted((*(identity.attributes & BLOCKING), *identity.obstacles)))
         raise Unprocessable(
-            "This identity is marked douteux (DOUT) or fictif (FICT): INSi must not be asked about it. Remove the "
-            "attribute from identityReliability first, if it no longer holds.",
-            "Patient.extension('https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability')",
+            f"This identity is marked {marks}: INSi must not be asked about it. Remove the mark from "
+            "identityReliability first, if it no longer holds.",
+            RELIABILITY,
         )
 
 

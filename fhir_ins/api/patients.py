@@ -13,7 +13,8 @@ from fhir_ins.api.context import context_of, latest_day
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.outcome import Conflict, Gone, NotFound
 from fhir_ins.frcore.forms import bare, forms
-from fhir_ins.frcore.writes import Known, Writer
+from fhir_ins.frcore.known import Known, Writer
+from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.documents import Draft
 from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
@@ -38,21 +39,24 @@ def without_server_elements(resource: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "meta": meta} if meta else rest
 
 
-def draft(known: Known) -> Draft:
+def draft(known: Known, fr_core: FrCore) -> Draft:
     """The Patient in all its forms, ready to be stored."""
-    found = forms(known.patient, known.identity)
+    found = forms(known.patient, known.identity, fr_core)
     return Draft(found.conveyed, found.concealed, found.reference, known.identity)
 
 
 def writer(request: Request, caller: Caller, *, version_known: bool = True) -> Writer:
     """Who writes: on a create there is no version to know, on an update If-Match tells it."""
+    context = context_of(request)
     return Writer(
         actor=caller.actor,
         today=latest_day(),
         may_qualify=caller.may(Right.QUALIFY),
         is_reference=caller.may(Right.REFERENCE),
+        is_trusted=caller.may(Right.TRUSTED_SOURCE),
         version_known=version_known,
-        wrong_key_is_error=context_of(request).settings.wrong_key_is_error,
+        fr_core=context.fr_core,
+        wrong_key_is_error=context.settings.wrong_key_is_error,
     )
 
 

@@ -13,12 +13,20 @@ from fhir_ins.api.body import resource_body
 from fhir_ins.api.conditional import expected_version, require_version
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.negotiation import require_json_answer
-from fhir_ins.api.patients import draft, known_patient, over_current, without_server_elements, writer
+from fhir_ins.api.patients import (
+    already_held,
+    draft,
+    known_patient,
+    over_current,
+    without_server_elements,
+    writer,
+)
 from fhir_ins.api.responses import location, version_response
 from fhir_ins.fhir.outcome import BadRequest, MethodNotAllowed
-from fhir_ins.frcore.writes import Known, written
+from fhir_ins.frcore.known import Known
+from fhir_ins.frcore.writes import written
 from fhir_ins.security.caller import Caller, Right
-from fhir_ins.store.resources import Version
+from fhir_ins.store.resources import AlreadyHeld, Version
 
 
 async def update(request: Request) -> Response:
@@ -39,8 +47,8 @@ async def _updated(
     request: Request, caller: Caller, body: dict[str, Any], expected: int | None
 ) -> tuple[Version, bool]:
     """Write over the version that is current. Raises VersionChanged when another request came first."""
-    resources = context_of(request).resources
-    current = await resources.current(caller, "Patient", request.path_params["id"])
+    context = context_of(request)
+    current = await context.resources.current(caller, "Patient", request.path_params["id"])
     if current is None:
         raise MethodNotAllowed("Ids are given by this server: create the resource with POST [base]/Patient.")
     require_version(expected, current.number)
@@ -48,4 +56,8 @@ async def _updated(
     if before is None:  # brought back: nothing of it but the checks that have ended
         before = Known({"resourceType": "Patient"}, current.identity)
     after = written(body, before, writer(request, caller, version_known=expected is not None))
-    return await resources.replace(caller, current, draft(after)), current.body is None
+    try:
+        version = await context.resources.replace(caller, current, draft(after, context.fr_core))
+    except AlreadyHeld as error:
+        raise already_held(error) from error
+    return version, current.body is None

@@ -8,21 +8,55 @@ for both.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fhir_ins.fhir.outcome import Issue
 from fhir_ins.fhir.profiles import Profiles, Table, r4_profiles, table
-from fhir_ins.frcore.canonical import COUNTRIES, RELEASE
+from fhir_ins.frcore.canonical import COUNTRIES, PATIENT, PATIENT_INS
+from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.invariants import INVARIANTS
-
-RELEASES = ("2.2.0", "2.1.0")
+from fhir_ins.frcore.release import RELEASES, Release
 
 _BIRTH_PLACES = "https://hl7.fr/ig/fhir/core/ValueSet/fr-core-vs-insee-code"
 _SOCIAL_SECURITY = "identifier:NSS-NIR,NSS-NIA"
 _ABROAD = re.compile(r"99\d{3}")
 
 
-def fr_core_profiles(release: str = RELEASE, more: Sequence[Table] = ()) -> Profiles:
+@dataclass(frozen=True, slots=True)
+class FrCore:
+    """The FR Core release that Patients are written in, with the profiles they are judged by."""
+
+    release: Release
+    profiles: Profiles
+
+    def conforms(self, patient: Json, profile: str) -> bool:
+        """Whether a Patient follows one of FR Core's Patient profiles, but for what contradicts itself there."""
+        return self.profiles.conforms(patient, f"{profile}|{self.release.version}")
+
+    def faults(self, patient: Json) -> list[Issue]:
+        """What breaks a profile the Patient claims, or the definition of an extension in it.
+
+        A claim of FR Core's Patient, whatever its version, is one in this release: it is what the server will state.
+        Profiles that are not loaded cannot be judged, and are not.
+        """
+        claimed = {self._in_this_release(found) for found in patient.get("meta", {}).get("profile", ()) if found}
+        known = sorted(filter(self.profiles.knows, claimed))
+        found = self.profiles.judge(patient, *known)
+        return [issue for issue in found if issue.severity == "error" and not issue.published]
+
+    def _in_this_release(self, canonical: str) -> str:
+        url = canonical.partition("|")[0]
+        return f"{url}|{self.release.version}" if url in (PATIENT, PATIENT_INS) else canonical
+
+
+def fr_core(version: str, more: Sequence[Table] = ()) -> FrCore:
+    """FR Core in this version, with the profiles of `more` tables beside it."""
+    return FrCore(RELEASES[version], fr_core_profiles(version, more))
+
+
+def fr_core_profiles(release: str, more: Sequence[Table] = ()) -> Profiles:
     """R4's profiles, those of FR Core in this release, and those of `more` tables."""
     fr_core = table(Path(__file__).with_name("definitions") / f"fr-core-{release}.json")
     return Profiles([r4_profiles(), fr_core, *more], INVARIANTS, published_contradiction)

@@ -10,9 +10,11 @@ from typing import Any
 
 from fhir_ins.fhir.outcome import Issue
 from fhir_ins.frcore.canonical import (
+    BIRTH_DATE_UPDATED,
     BIRTH_LIST_GIVEN_NAME,
     BIRTH_PLACE,
     COMMUNES,
+    COMMUNES_MISSPELT,
     COUNTRIES,
     INSEE_CODE,
     LUNAR_DATE,
@@ -77,8 +79,35 @@ def _officials(patient: Mapping[str, Any]) -> list[Json]:
     return [name for name in names if name.get("use") == "official" and "end" not in name.get("period", {})]
 
 
+def with_birth_place_system(patient: Json) -> Json:
+    """The Patient with the system of its birth place's COG where that was left out, or misspelt as in FR Core 2.1.0."""
+    coding, address = _birth_place_coding(patient), extension_value(patient, BIRTH_PLACE, "Address") or {}
+    cog = coding.get("code", "")
+    if birth_place_fault(cog) or coding.get("system") not in (None, COMMUNES_MISSPELT):
+        return patient
+
+    def spelt(extension: Json) -> Json:
+        if extension.get("url") == INSEE_CODE:
+            return {**extension, "valueCoding": {**extension["valueCoding"], "system": _system_of(cog)}}
+        return extension
+
+    inside = {**address, "extension": [spelt(extension) for extension in address["extension"]]}
+    return with_extension(patient, {"url": BIRTH_PLACE, "valueAddress": inside}, BIRTH_PLACE)
+
+
+def completed_locally(patient: Mapping[str, Any]) -> bool:
+    """Whether the birth date is the structure's own completion or correction (birthdate-update-indicator, ZFD-4 = Y).
+
+    Such an identity is neither récupérée nor qualifiée (IHE PAM France 2.11.2 p. 38).
+    """
+    return extension_value(patient, BIRTH_DATE_UPDATED, "Boolean") is True
+
+
 def with_traits(patient: Json, traits: Traits) -> Json:
-    """The Patient with INSi's traits written exactly as received; its other names and elements stay."""
+    """The Patient with INSi's traits written exactly as received; its other names and elements stay.
+
+    The birth date is then INSi's, no more completed locally.
+    """
     changed = _with_official_name(patient, traits)
     changed["gender"] = _GENDER_OF_SEX.get(traits.sex or "", "unknown")
     date = fhir_date(traits.birth_date or "")
@@ -89,6 +118,8 @@ def with_traits(patient: Json, traits: Traits) -> Json:
         changed.pop("_birthDate", None)
     lunar = {"url": LUNAR_DATE, "valueString": traits.birth_date} if traits.birth_date != date else None
     changed = with_extension(changed, lunar, LUNAR_DATE)
+    if completed_locally(changed):
+        changed = with_extension(changed, None, BIRTH_DATE_UPDATED)
     if traits.birth_place is None:
         return changed
     return with_extension(changed, _birth_place_extension(traits.birth_place), BIRTH_PLACE)
@@ -130,9 +161,17 @@ def _lunar_date(patient: Mapping[str, Any]) -> str | None:
 def _birth_place(patient: Mapping[str, Any]) -> str | None:
     """The COG of the birth place; the former CI-SIS place for it, Address.district, is read too."""
     address = extension_value(patient, BIRTH_PLACE, "Address") or {}
-    coding = extension_value(address, INSEE_CODE, "Coding") or {}
     district = address.get("district", "")
-    return coding.get("code") or (district if not birth_place_fault(district) else None)
+    return _birth_place_coding(patient).get("code") or (district if not birth_place_fault(district) else None)
+
+
+def _birth_place_coding(patient: Mapping[str, Any]) -> Json:
+    address = extension_value(patient, BIRTH_PLACE, "Address") or {}
+    return extension_value(address, INSEE_CODE, "Coding") or {}
+
+
+def _system_of(cog: str) -> str:
+    return COUNTRIES if cog.startswith("99") else COMMUNES
 
 
 def _birth_time(patient: Mapping[str, Any]) -> str:
@@ -140,6 +179,5 @@ def _birth_time(patient: Mapping[str, Any]) -> str:
 
 
 def _birth_place_extension(cog: str) -> Json:
-    system = COUNTRIES if cog.startswith("99") else COMMUNES
-    code = {"url": INSEE_CODE, "valueCoding": {"system": system, "code": cog}}
+    code = {"url": INSEE_CODE, "valueCoding": {"system": _system_of(cog), "code": cog}}
     return {"url": BIRTH_PLACE, "valueAddress": {"extension": [code]}}

@@ -6,7 +6,7 @@ The status is derived from it and from nothing else. Source: RNIV 1; `ins.status
 from dataclasses import dataclass, replace
 
 from fhir_ins.ins.matricule import Matricule
-from fhir_ins.ins.status import BLOCKING, MATRICULE, TRANSITIONS, Attribute, Event, MatriculeFate, Status
+from fhir_ins.ins.status import BLOCKING, MATRICULE, TRANSITIONS, Attribute, Event, MatriculeFate, Obstacle, Status
 from fhir_ins.ins.traits import Traits
 
 
@@ -22,21 +22,33 @@ class InsNumber:
 
 @dataclass(frozen=True, slots=True)
 class Obtained:
-    """Fact I: what INSi answered, on which day (YYYY-MM-DD) and in which call. `traits` are as received."""
+    """Fact I: what INSi answered, on which day (YYYY-MM-DD) and in which call. `traits` are as received.
+
+    `source` is the trusted source that told us in INSi's place: then we made no call, and the day is what it said.
+    """
 
     active: InsNumber
     history: tuple[InsNumber, ...]
     traits: Traits
-    on: str
-    message_id: str
+    on: str | None
+    message_id: str | None
+    source: str | None = None
+
+    @property
+    def numbers(self) -> tuple[InsNumber, ...]:
+        """The active one first, then the former ones."""
+        return (self.active, *self.history)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentCheck:
-    """Fact C: the day of the check, the means (a code of fr-core-cs-mode-validation-identity), who did it."""
+    """Fact C: the day of the check, the means (a code of fr-core-cs-mode-validation-identity), who did it.
+
+    A trusted source may leave the means out: FR Core has no code for some documents that count.
+    """
 
     on: str
-    means: str
+    means: str | None
     actor: str
 
 
@@ -45,13 +57,16 @@ class Identity:
     """The record. `supplied` are numbers a client gave that INSi has not confirmed: kept, never conveyed.
 
     `ended` are the checks that changes of the identity have ended: sent again, none of them is a new one.
+    `withdrawn` are the numbers that were this identity's until an event took them away, the latest last.
     """
 
     obtained: Obtained | None = None
     check: DocumentCheck | None = None
     attributes: frozenset[Attribute] = frozenset()
+    obstacles: frozenset[Obstacle] = frozenset()
     supplied: tuple[InsNumber, ...] = ()
     ended: tuple[DocumentCheck, ...] = ()
+    withdrawn: tuple[InsNumber, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -64,12 +79,17 @@ class Identity:
     @property
     def conveys(self) -> bool:
         """Whether everyone who may read sees the matricule; INSi must have given all five traits with it."""
-        shared = MATRICULE[self.status] is MatriculeFate.CONVEYED
+        shared = MATRICULE[self.status] is MatriculeFate.CONVEYED and not self.obstacles
         return shared and self.obtained is not None and self.obtained.traits.complete
 
     @property
     def blocked(self) -> bool:
-        """Douteux or fictif: INSi must not be called (EXI ID 24/26)."""
+        """Douteux or fictif (EXI ID 24/26), anonymous or hidden: INSi must not be called."""
+        return self.doubtful or bool(self.obstacles)
+
+    @property
+    def doubtful(self) -> bool:
+        """Douteux or fictif: provisoire, whatever is checked (EXI ID 24/26)."""
         return bool(self.attributes & BLOCKING)
 
     def found(self, obtained: Obtained) -> "Identity":
@@ -96,10 +116,10 @@ class Identity:
         """After a strict trait was changed locally."""
         return self._after(Event.STRICT_TRAIT_EDITED)
 
-    def marked(self, attributes: frozenset[Attribute]) -> "Identity":
-        """With these attributes instead of those before; douteux and fictif withdraw the matricule."""
-        marked = replace(self, attributes=attributes)
-        return marked._after(Event.MARKED_DOUBTFUL_OR_FICTITIOUS) if marked.blocked else marked
+    def marked(self, attributes: frozenset[Attribute], obstacles: frozenset[Obstacle] = frozenset()) -> "Identity":
+        """With these marks instead of those before; douteux and fictif withdraw the matricule, an obstacle hides it."""
+        marked = replace(self, attributes=attributes, obstacles=obstacles)
+        return marked._after(Event.MARKED_DOUBTFUL_OR_FICTITIOUS) if marked.doubtful else marked
 
     def _after(
         self, event: Event, *, obtained: Obtained | None = None, check: DocumentCheck | None = None
@@ -107,12 +127,17 @@ class Identity:
         """Keep, of the two facts, those the status after the event rests on."""
         after = TRANSITIONS[self.status, event].after
         kept = (check or self.check) if after in (Status.VALIDEE, Status.QUALIFIEE) else None
+        known = (obtained or self.obtained) if after in (Status.RECUPEREE, Status.QUALIFIEE) else None
         return replace(
-            self,
-            obtained=(obtained or self.obtained) if after in (Status.RECUPEREE, Status.QUALIFIEE) else None,
-            check=kept,
-            ended=self._ended(kept),
+            self, obtained=known, check=kept, ended=self._ended(kept), withdrawn=self._without_numbers_of(known)
         )
+
+    def _without_numbers_of(self, known: Obtained | None) -> tuple[InsNumber, ...]:
+        """The numbers withdrawn so far and those of the fact I so far, less what is known of INSi now."""
+        current = {number.matricule for number in known.numbers} if known else set()
+        lost = reversed(self.obtained.numbers) if self.obtained else ()
+        former = dict.fromkeys(reversed((*self.withdrawn, *lost)))
+        return tuple(number for number in reversed(former) if number.matricule not in current)
 
     def _ended(self, kept: DocumentCheck | None) -> tuple[DocumentCheck, ...]:
         if self.check is None or kept is not None or self.check in self.ended:

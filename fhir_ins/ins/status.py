@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from fhir_ins.ins.traits import ComplementaryTrait, Trait
+
 
 class Status(StrEnum):
     """Statuses by the two facts they rest on: obtained from INSi (I), identity document checked (C)."""
@@ -32,6 +34,17 @@ class Attribute(StrEnum):
 
 
 BLOCKING = frozenset({Attribute.DOUTEUX, Attribute.FICTIF})
+
+
+class Obstacle(StrEnum):
+    """Why a true identity must not be shared: anonymity, or another legitimate reason to hide it.
+
+    Whatever the status, INSi is not called and nothing is conveyed while one stands (CSP R1111-8-1 and following for
+    the legitimate obstacle; codes of fr-core-cs-v2-0445). The status itself does not change.
+    """
+
+    ANONYME = "ANOM"
+    CACHEE = "CACH"
 
 
 class Event(Enum):
@@ -96,4 +109,10 @@ TRANSITIONS: Mapping[tuple[Status, Event], Transition] = {
     (Status.RECUPEREE, Event.MARKED_DOUBTFUL_OR_FICTITIOUS): Transition(Status.PROVISOIRE, "EXI ID 24/26"),
     (Status.VALIDEE, Event.MARKED_DOUBTFUL_OR_FICTITIOUS): Transition(Status.PROVISOIRE, "EXI ID 24/26"),
     (Status.QUALIFIEE, Event.MARKED_DOUBTFUL_OR_FICTITIOUS): Transition(Status.PROVISOIRE, "EXI ID 24/26"),
+}
+
+# What a local change of each trait is; None: nothing happens to the identity.
+CHANGES: Mapping[Trait | ComplementaryTrait, Event | None] = {
+    **dict.fromkeys(Trait, Event.STRICT_TRAIT_EDITED),
+    **dict.fromkeys(ComplementaryTrait, None),
 }

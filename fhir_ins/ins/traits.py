@@ -1,4 +1,4 @@
-"""The five strict traits of an identity: birth name, given names, sex, birth date, birth place.
+"""The five strict traits of an identity: birth name, given names, sex, birth date, birth place; and the others.
 
 Source: RNIV 1 (strict traits); référentiel INS, EXI 12 (traits are those INSi returned, unaltered).
 """
@@ -24,6 +24,15 @@ class Trait(StrEnum):
     BIRTH_DATE = "birthDate"
     GENDER = "gender"
     BIRTH_PLACE = "birthPlace"
+
+
+class ComplementaryTrait(StrEnum):
+    """Traits that help to recognise a person and prove nothing; INSi knows none of them (EXI ID 08)."""
+
+    USED_NAME = "used name"
+    USED_GIVEN_NAME = "used given name"
+    ADDRESS = "address"
+    TELECOM = "telecom"
 
 
 class Sex(StrEnum):

@@ -10,7 +10,11 @@ from fhir_ins.fhir.outcome import Forbidden
 
 
 class Right(StrEnum):
-    """What a caller may do. `ins.reference` sees matricules of identities that are not qualified."""
+    """What a caller may do.
+
+    `ins.reference` sees matricules of identities that are not qualified; `ins.trusted-source` is believed when it says
+    that an identity is qualified, as the master of identities of a structure is.
+    """
 
     READ = "read"
     WRITE = "write"
@@ -18,6 +22,7 @@ class Right(StrEnum):
     VERIFY = "ins.verify"
     QUALIFY = "ins.qualify"
     REFERENCE = "ins.reference"
+    TRUSTED_SOURCE = "ins.trusted-source"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,18 @@ from pymongo.write_concern import WriteConcern
 Document = dict[str, Any]
 Migration = Callable[[AsyncDatabase[Document]], Awaitable[None]]
 
+
+async def _identities_with_obstacles(database: AsyncDatabase[Document]) -> None:
+    """Schema 2: identity records know obstacles, withdrawn numbers, and who told of an INS."""
+    for collection in (database["resources"], database["versions"]):
+        missing: Document = {"identity.obstacles": [], "identity.withdrawn": []}
+        await collection.update_many({"identity": {"$ne": None}, "identity.obstacles": None}, {"$set": missing})
+        obtained = {"identity.obtained": {"$ne": None}, "identity.obtained.source": {"$exists": False}}
+        await collection.update_many(obtained, {"$set": {"identity.obtained.source": None}})
+
+
 # Migrations bring a database one schema version further each; each one may be run again after a crash.
-MIGRATIONS: Sequence[Migration] = ()
+MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles,)
 FIRST_SCHEMA = 1
 
 _LIST = IndexModel([("tenant", ASCENDING), ("type", ASCENDING), ("live", ASCENDING), ("id", ASCENDING)], name="list")
@@ -76,7 +86,7 @@ class Database:
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes kept in the database, the same for every process that serves it."""
-        await self._insert_once({"_id": name, "value": Binary(os.urandom(32))})
+        await self.insert_once({"_id": name, "value": Binary(os.urandom(32))})
         found = await self.server.find_one({"_id": name})
         assert found is not None  # noqa: S101 - inserted above and never removed
         return bytes(found["value"])
@@ -89,12 +99,17 @@ class Database:
     async def close(self) -> None:
         await self.client.close()
 
-    async def _insert_once(self, document: Document) -> bool:
+    async def insert_once(self, document: Document) -> bool:
+        """Put a document of the server's own, unless there is one of that `_id`; answers whether it was put."""
         try:
             await self.server.insert_one(document)
         except DuplicateKeyError:
             return False
         return True
+
+    async def is_new(self) -> bool:
+        """Whether nothing was ever stored."""
+        return await self.resources.find_one({}, {"_id": 1}) is None
 
 
 async def migrate(database: Database, migrations: Sequence[Migration], *, patience: float = 60.0) -> None:
@@ -105,10 +120,10 @@ async def migrate(database: Database, migrations: Sequence[Migration], *, patien
     """
     server = database.server
     latest = FIRST_SCHEMA + len(migrations)
-    await database._insert_once({"_id": "schema", "version": latest if await _is_new(database) else FIRST_SCHEMA})
+    await database.insert_once({"_id": "schema", "version": latest if await database.is_new() else FIRST_SCHEMA})
     async with asyncio.timeout(patience):
         while (at := await _schema_version(database)) < latest:
-            if not await database._insert_once({"_id": "migration-lock"}):
+            if not await database.insert_once({"_id": "migration-lock"}):
                 await asyncio.sleep(0.1)
                 continue
             try:
@@ -124,7 +139,3 @@ async def migrate(database: Database, migrations: Sequence[Migration], *, patien
 async def _schema_version(database: Database) -> int:
     found = await database.server.find_one({"_id": "schema"})
     return int(found["version"]) if found else FIRST_SCHEMA
-
-
-async def _is_new(database: Database) -> bool:
-    return await database.resources.find_one({}, {"_id": 1}) is None

@@ -35,9 +35,6 @@ def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, 
     number = before["version"] + 1 if before else 1
     updated = _later_than(before["updated"] if before else None)
 
-    def stored(form: dict[str, Any] | None) -> bytes | None:
-        return serialise(with_server_elements(form, id_, number, updated)) if form is not None else None
-
     return {
         "_id": resource_key(caller, type_, id_),
         "tenant": caller.tenant,
@@ -48,13 +45,24 @@ def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, 
         "schema": SCHEMA,
         "live": draft is not None,
         "qualified": draft is not None and draft.identity.conveys,
-        "conveyed": stored(draft.conveyed) if draft else None,
-        "concealed": stored(draft.concealed) if draft else None,
-        "reference": stored(draft.reference) if draft else None,
+        **bodies(draft, id_, number, updated),
         "identity": identity_document(
             draft.identity if draft else identity_of(before and before["identity"]).deleted()
         ),
         "ix": index_document(draft.conveyed, draft.reference) if draft else None,
+    }
+
+
+def bodies(draft: Draft | None, id_: str, number: int, updated: datetime) -> dict[str, bytes | None]:
+    """The bytes of each form of a version; none of a deletion."""
+
+    def stored(form: dict[str, Any] | None) -> bytes | None:
+        return serialise(with_server_elements(form, id_, number, updated)) if form is not None else None
+
+    return {
+        "conveyed": stored(draft.conveyed) if draft else None,
+        "concealed": stored(draft.concealed) if draft else None,
+        "reference": stored(draft.reference) if draft else None,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_ins.ins.identity import DocumentCheck, Identity, InsNumber, Obtained
 from fhir_ins.ins.matricule import Matricule
-from fhir_ins.ins.status import Attribute
+from fhir_ins.ins.status import Attribute, Obstacle
 from fhir_ins.ins.traits import Traits
 
 
@@ -17,8 +17,10 @@ def identity_document(identity: Identity) -> dict[str, Any]:
         "obtained": asdict(identity.obtained) if identity.obtained else None,
         "check": asdict(identity.check) if identity.check else None,
         "attributes": sorted(identity.attributes),
+        "obstacles": sorted(identity.obstacles),
         "supplied": [asdict(number) for number in identity.supplied],
         "ended": [asdict(check) for check in identity.ended],
+        "withdrawn": [asdict(number) for number in identity.withdrawn],
     }
 
 
@@ -31,8 +33,10 @@ def identity_of(document: Mapping[str, Any] | None) -> Identity:
         obtained=_obtained(document["obtained"]) if document["obtained"] else None,
         check=DocumentCheck(**check) if check else None,
         attributes=frozenset(Attribute(code) for code in document["attributes"]),
+        obstacles=frozenset(Obstacle(code) for code in document["obstacles"]),
         supplied=tuple(_number(number) for number in document["supplied"]),
         ended=tuple(DocumentCheck(**ended) for ended in document["ended"]),
+        withdrawn=tuple(_number(number) for number in document["withdrawn"]),
     )
 
 
@@ -44,6 +48,7 @@ def _obtained(document: Mapping[str, Any]) -> Obtained:
         traits=Traits(**{**traits, "given": tuple(traits["given"])}),
         on=document["on"],
         message_id=document["message_id"],
+        source=document["source"],
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_ins.fhir.outcome import Unprocessable
 from fhir_ins.fhir.search_parameters import Keys, Token, keys_of
 
+INDEX = 2  # the rules by which `index_document` makes keys; a store made by others is to be reindexed
 REFERENCE = "r!"
 MOST_KEYS = 3000  # three an identifier
 _SEPARATOR = "\x1f"

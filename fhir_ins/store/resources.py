@@ -4,6 +4,7 @@ A document holds the bytes of each form of the resource (see `Draft`), its searc
 server-owned identity record. The current version is in `resources`; a write moves the one before to `versions`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -17,8 +18,9 @@ from fhir_ins.fhir.search import Search
 from fhir_ins.ins.identity import Identity, InsNumber
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database, Document
-from fhir_ins.store.documents import Draft, resource_key, version_document
+from fhir_ins.store.documents import Draft, bodies, resource_key, version_document
 from fhir_ins.store.identities import identity_of
+from fhir_ins.store.keys import index_document
 from fhir_ins.store.query import compiled
 
 
@@ -100,10 +102,12 @@ class Resources:
         identity = identity_of(document["identity"])
         return Current(type_, id_, document["version"], document["updated"], body, identity, document)
 
-    async def holder(self, caller: Caller, number: InsNumber) -> str | None:
-        """The id of the Patient whose confirmed, active INS this is in the caller's tenant."""
-        found = await self._database.keys.find_one({"_id": _ins_key(caller, number)})
-        return found["holder"] if found else None
+    async def holder(self, caller: Caller, numbers: Sequence[InsNumber]) -> str | None:
+        """The id of the Patient whose confirmed, active INS is one of these in the caller's tenant, the first first."""
+        keys = [_ins_key(caller, number) for number in numbers]
+        found = await self._database.keys.find({"_id": {"$in": keys}}).to_list()
+        holders = {document["_id"]: str(document["holder"]) for document in found}
+        return next((holders[key] for key in keys if key in holders), None)
 
     async def search(self, caller: Caller, type_: str, search: Search, after: str | None) -> Page:
         """The matches after id `after`, at most `search.count` of them."""
@@ -130,6 +134,22 @@ class Resources:
     async def replace(self, caller: Caller, current: Current, draft: Draft | None) -> Version:
         """Write the version after `current`; without draft, delete. Raises VersionChanged or AlreadyHeld."""
         return await self._write(caller, current.type, current.id, draft, current)
+
+    async def rewrite(self, caller: Caller, current: Current, draft: Draft) -> bool:
+        """Bring a version to today's rules; answers whether it took a new version, else only its keys are made again.
+
+        Raises VersionChanged.
+        """
+        before = current.document
+        now = bodies(draft, current.id, current.number, current.updated)
+        if any(before[form] != body for form, body in now.items()):
+            await self.replace(caller, current, draft)
+            return True
+        here = {"_id": before["_id"], "version": before["version"]}
+        keys = {"$set": {"ix": index_document(draft.conveyed, draft.reference)}}
+        if not (await self._database.resources.update_one(here, keys)).matched_count:
+            raise VersionChanged
+        return False
 
     def _filters(self, caller: Caller, type_: str, search: Search) -> list[Document]:
         here: Document = {"tenant": caller.tenant, "type": type_, "live": True}
@@ -212,9 +232,7 @@ def _still_holds(current: Document, past: Document) -> bool:
     now, then = identity_of(current["identity"]), identity_of(past["identity"])
     if not (now.conveys and now.obtained and then.obtained):
         return False
-    return then.obtained.active.matricule in {
-        number.matricule for number in (now.obtained.active, *now.obtained.history)
-    }
+    return then.obtained.active.matricule in {number.matricule for number in now.obtained.numbers}
 
 
 def _held(caller: Caller, document: Document | None) -> set[str]:

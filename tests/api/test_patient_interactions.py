@@ -39,7 +39,7 @@ async def test_read_answers_the_same_bytes_without_cache(fhir: httpx.AsyncClient
 
 
 async def test_number_literals_come_back_as_written(fhir: httpx.AsyncClient) -> None:
-    literal = b'{"url":"latitude","valueDecimal":45.7770}'
+    literal = b'{"url":"latitude","valueDecimal":45.7770},{"url":"longitude","valueDecimal":3.0}'
     place = b'{"url":"http://hl7.org/fhir/StructureDefinition/geolocation","extension":[' + literal + b"]}"
     body = b'{"resourceType":"Patient","address":[{"extension":[' + place + b"]}]}"
     made = await fhir.post("/Patient", content=body, headers=JSON)

@@ -7,8 +7,10 @@ import pytest
 from people import (
     ADRUN,
     ADRUN_TRAITS,
+    INS_PROFILE,
     PATIENT_PROFILE,
     RELIABILITY,
+    STATUSES,
     claiming,
     document_checked,
     ins_identifier,
@@ -33,6 +35,11 @@ def named(given: list[str], listed: str) -> list[dict[str, Any]]:
 async def put(fhir: httpx.AsyncClient, resource: dict[str, Any]) -> httpx.Response:
     headers = {"If-Match": f'W/"{resource["meta"]["versionId"]}"'}
     return await fhir.put(f"/Patient/{resource['id']}", json=resource, headers=headers)
+
+
+def unclaimed(resource: dict[str, Any]) -> dict[str, Any]:
+    """As a client writes that claims no profile."""
+    return {**resource, "meta": {"versionId": resource["meta"]["versionId"]}}
 
 
 async def qualified(fhir: httpx.AsyncClient) -> dict[str, Any]:
@@ -96,8 +103,7 @@ async def test_a_check_on_a_patient_brought_back_needs_if_match_too(fhir: httpx.
 @pytest.mark.parametrize(
     "system",
     [
-        "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-fiabilite-identite",
-        "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status",
+        "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-v2-0445",
         "urn:oid:2.16.840.1.113883.12.445",
     ],
 )
@@ -105,9 +111,34 @@ async def test_a_check_on_a_patient_brought_back_needs_if_match_too(fhir: httpx.
 async def test_a_status_of_another_code_system_is_refused_not_guessed(
     fhir: httpx.AsyncClient, system: str, code: str
 ) -> None:
-    part = {"url": "identityStatus", "valueCoding": {"system": system, "code": code}}
-    answer = await fhir.post("/Patient", json=patient(extension=[{"url": RELIABILITY, "extension": [part]}]))
+    statement = reliability(code, "2026-11-20", "CN")
+    statement["extension"][0]["valueCoding"]["system"] = system
+    answer = await fhir.post("/Patient", json=patient(extension=[statement]))
     assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == ["Patient.extension[0]"]
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "status"),
+    [
+        ("fr-core-cs-fiabilite-identite", "VALI", "VALI"),
+        ("fr-core-cs-identity-status", "PROV", "PROV"),
+        ("fr-core-cs-identity-status", "RECUP", "PROV"),
+        ("fr-core-cs-identity-status", "VALI", "VALI"),
+        ("fr-core-cs-identity-status", "QUAL", "VALI"),
+    ],
+)
+async def test_a_status_of_fr_core_not_yet_published_is_read_and_answered_as_published(
+    fhir: httpx.AsyncClient, system: str, code: str, status: str
+) -> None:
+    statement = reliability(code, "2026-11-20", "CN")
+    statement["extension"][0]["valueCoding"]["system"] = f"https://hl7.fr/ig/fhir/core/CodeSystem/{system}"
+    created = (await fhir.post("/Patient", json=patient(extension=[statement]))).json()
+    assert stated_status(created) == status
+    (stated,) = [found for found in created["extension"] if found["url"] == RELIABILITY]
+    assert {part["valueCoding"]["system"] for part in stated["extension"] if part["url"] == "identityStatus"} == {
+        STATUSES
+    }
 
 
 async def test_two_statuses_in_one_repetition_are_refused(fhir: httpx.AsyncClient) -> None:
@@ -132,10 +163,7 @@ async def test_what_insi_gave_with_a_wrong_key_comes_back_without_complaint(fhir
         [
             {
                 "url": BIRTH_PLACE,
-                "valueAddress": {
-                    "city": "PARIS",
-                    "extension": [{"url": INSEE, "valueCoding": {"system": "urn:x", "code": "63220"}}],
-                },
+                "valueAddress": {"city": "PARIS", "extension": [{"url": INSEE, "valueCoding": {"code": "63220"}}]},
             }
         ],
     ],
@@ -145,9 +173,40 @@ async def test_a_birth_place_written_otherwise_is_insi_s_again(
 ) -> None:
     before = await qualified(fhir)
     others = [found for found in before["extension"] if found["url"] != BIRTH_PLACE]
-    answer = await put(fhir, {**before, "extension": [*others, *place]})
+    answer = await put(fhir, unclaimed({**before, "extension": [*others, *place]}))
     kept = [found for found in answer.json()["extension"] if found["url"] == BIRTH_PLACE]
     assert kept == [found for found in before["extension"] if found["url"] == BIRTH_PLACE]
+
+
+MISSPELT = "https://mos.esante.gouv.fr/NOS/TRE_R13-Commune/FHIR/TRE-R13-Commune"
+COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
+COUNTRIES = "https://mos.esante.gouv.fr/NOS/TRE_R20-Pays/FHIR/TRE-R20-Pays"
+
+
+@pytest.mark.parametrize(
+    ("coding", "stored"),
+    [
+        ({"code": "63220"}, COMMUNES),
+        ({"code": "99255"}, COUNTRIES),
+        ({"system": MISSPELT, "code": "2A020"}, COMMUNES),
+        ({"system": COMMUNES, "code": "63220"}, COMMUNES),
+        ({"system": COUNTRIES, "code": "99255"}, COUNTRIES),
+        ({"system": "urn:x", "code": "63220"}, None),
+        ({"system": MISSPELT, "code": "Lyon"}, None),
+    ],
+)
+async def test_the_system_of_a_birth_place_is_known_when_left_out_or_misspelt_and_not_guessed_else(
+    fhir: httpx.AsyncClient, coding: dict[str, str], stored: str | None
+) -> None:
+    place = {"url": BIRTH_PLACE, "valueAddress": {"extension": [{"url": INSEE, "valueCoding": coding}], "city": "X"}}
+    answer = await fhir.post("/Patient", json=patient(extension=[place]))
+    assert answer.status_code == (201 if stored else 422), answer.text
+    if stored:
+        address = answer.json()["extension"][0]["valueAddress"]
+        assert address == {
+            "extension": [{"url": INSEE, "valueCoding": {"system": stored, "code": coding["code"]}}],
+            "city": "X",
+        }
 
 
 async def test_a_past_version_of_another_identity_stays_concealed(fhir: httpx.AsyncClient) -> None:
@@ -159,7 +218,7 @@ async def test_a_past_version_of_another_identity_stays_concealed(fhir: httpx.As
         "birthDate": "1980-03-02",
         "extension": [],
     }
-    body = {key: value for key, value in {**before, **anthony}.items() if value and key != "identifier"}
+    body = {key: value for key, value in unclaimed({**before, **anthony}).items() if value and key != "identifier"}
     await put(fhir, claiming(body, reliability("PROV")))
     await fhir.post(f"/Patient/{before['id']}/$ins-fetch")
     read = (await fhir.get(f"/Patient/{before['id']}")).json()
@@ -198,7 +257,8 @@ async def test_separators_hide_nothing(fhir: httpx.AsyncClient, text: str) -> No
 
 
 async def test_a_social_security_number_is_kept_but_carries_nothing_else(fhir: httpx.AsyncClient) -> None:
-    nss = {"system": "urn:oid:1.2.250.1.213.1.4.13", "value": ADRUN, "use": "secondary"}
+    nss_type = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "NH"}]}
+    nss = {"use": "official", "type": nss_type, "system": "urn:oid:1.2.250.1.213.1.4.13", "value": ADRUN}
     created = await fhir.post("/Patient", json=patient(identifier=[nss]))
     assert created.json()["identifier"] == [nss]
     hiding = {**nss, "assigner": {"identifier": ins_identifier()}}
@@ -206,8 +266,11 @@ async def test_a_social_security_number_is_kept_but_carries_nothing_else(fhir: h
 
 
 async def test_profiles_of_a_patient_created_by_a_client_are_not_raised(fhir: httpx.AsyncClient) -> None:
-    claimed = patient(meta={"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins"]})
-    assert (await fhir.post("/Patient", json=claimed)).json()["meta"]["profile"] == [PATIENT_PROFILE]
+    shown = await qualified(fhir)
+    await fhir.delete(f"/Patient/{shown['id']}")
+    claimed = {key: value for key, value in shown.items() if key != "id"}
+    assert claimed["meta"]["profile"] == [INS_PROFILE]
+    assert (await fhir.post("/Patient", json=document_checked(claimed))).json()["meta"]["profile"] == [PATIENT_PROFILE]
 
 
 async def test_a_check_that_ended_does_not_come_back_through_a_deletion_or_another_check(

@@ -5,9 +5,10 @@ from typing import Any
 from people import patient
 
 from fhir_ins.frcore.canonical import PATIENT
-from fhir_ins.frcore.forms import with_claim
+from fhir_ins.frcore.forms import with_claims
+from fhir_ins.frcore.known import Known, Writer
+from fhir_ins.frcore.profiles import FrCore, fr_core
 from fhir_ins.frcore.traits import with_traits
-from fhir_ins.frcore.writes import Known, Writer
 from fhir_ins.ins.identity import DocumentCheck, Identity, InsNumber, Obtained
 from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.oid import InsOid
@@ -17,6 +18,7 @@ from fhir_ins.simulator.identities import PEOPLE, Number, Person
 
 Json = dict[str, Any]
 
+FR_CORE, FR_CORE_2_1_0 = fr_core("2.2.0"), fr_core("2.1.0")
 TODAY = "2026-11-22"
 CHECK = DocumentCheck("2026-11-20", "CN", "agent")
 SOMEBODY_ELSE = "260058815400233"
@@ -49,7 +51,7 @@ def known(status: Status, answer: Obtained = ZOE, body: Json | None = None, **id
     check = CHECK if status in (Status.VALIDEE, Status.QUALIFIEE) else None
     resource = with_traits(body or patient(), answer.traits)
     record = {"obtained": found, "check": check, **identity}
-    return Known(with_claim(resource, PATIENT) if found else resource, Identity(**record))
+    return Known(with_claims(resource, [PATIENT]) if found else resource, Identity(**record))
 
 
 def writer(
@@ -57,10 +59,12 @@ def writer(
     may_qualify: bool = True,
     is_reference: bool = False,
     version_known: bool = True,
+    is_trusted: bool = False,
     wrong_key_is_error: bool = True,
+    edition: FrCore = FR_CORE,
 ) -> Writer:
     """The writer who may qualify and has seen the version written over, unless told otherwise."""
-    return Writer("alice", TODAY, may_qualify, is_reference, version_known, wrong_key_is_error)
+    return Writer("alice", TODAY, may_qualify, is_reference, version_known, edition, is_trusted, wrong_key_is_error)
 
 
 def matricules(form: Json | None) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from fhir.resources.R4B.patient import Patient
 from fhirpathpy import compile as compiled
 from fhirpathpy.models import models
-from frcore.records import answer_about, known, number
+from frcore.records import FR_CORE, answer_about, known, number
 from people import INS_PROFILE, PATIENT_PROFILE, RELIABILITY, patient, reliability
 
 from fhir_ins.fhir.json import parse, serialise
@@ -69,7 +69,7 @@ def emitted(person: Person, body: Json, means: str = "CN") -> Iterator[Json]:
         checked = status in (Status.VALIDEE, Status.QUALIFIEE)
         check = DocumentCheck("2026-11-20", means, "agent") if checked else None
         found = known(status, answer, body, check=check, attributes=attributes, supplied=supplied)
-        made = forms(found.patient, found.identity)
+        made = forms(found.patient, found.identity, FR_CORE)
         yield from (form for form in (made.conveyed, made.concealed, made.reference) if form)
 
 
@@ -110,7 +110,7 @@ def test_what_claims_the_ins_profile_keeps_its_invariants(expression: str) -> No
 
 def test_the_invariants_are_not_true_of_everything() -> None:
     found = known(Status.QUALIFIEE)
-    qualified = forms(found.patient, found.identity).conveyed
+    qualified = forms(found.patient, found.identity, FR_CORE).conveyed
     assert [invariant(rule)(qualified) for rule in INVARIANTS] == [[True], [True], [True]]
     assert [invariant(rule)({**qualified, "identifier": []}) for rule in INVARIANTS[:2]] == [[False], [False]]
     assert invariant(FR_CORE_2)({**qualified, "identifier": [*qualified["identifier"], NSS]}) == [False]

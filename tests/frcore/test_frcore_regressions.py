@@ -4,14 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from frcore.records import SOMEBODY_ELSE, ZOE, about, known, number, writer
+from frcore.records import FR_CORE, SOMEBODY_ELSE, ZOE, about, known, number, writer
 from people import ADRUN, ins_identifier, patient
 
 from fhir_ins.fhir.outcome import Unprocessable
 from fhir_ins.frcore.carriers import carries_matricule
 from fhir_ins.frcore.forms import forms
+from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.reliability import claim_of
-from fhir_ins.frcore.writes import Known, attached, written
+from fhir_ins.frcore.writes import attached, written
 from fhir_ins.ins.identity import Identity
 from fhir_ins.ins.status import Attribute, Status
 
@@ -40,14 +41,16 @@ def test_what_stands_beside_an_accepted_carrier_is_judged(elements: dict[str, An
 
 def test_sending_back_what_was_read_erases_no_supplied_number() -> None:
     before = known(Status.QUALIFIEE, supplied=(number(),))
-    assert written(forms(before.patient, before.identity).conveyed, before, writer()).identity == before.identity
+    assert (
+        written(forms(before.patient, before.identity, FR_CORE).conveyed, before, writer()).identity == before.identity
+    )
 
 
 @pytest.mark.parametrize("answer", [ZOE, HERMANN])
 @pytest.mark.parametrize("status", [Status.RECUPEREE, Status.QUALIFIEE])
 def test_a_reference_may_send_back_what_it_reads(answer: Any, status: Status) -> None:
     before = known(status, answer, supplied=(number(),))
-    read = forms(before.patient, before.identity).reference
+    read = forms(before.patient, before.identity, FR_CORE).reference
     assert read
     assert written(read, before, REFERENCE).identity == before.identity
 
@@ -55,7 +58,7 @@ def test_a_reference_may_send_back_what_it_reads(answer: Any, status: Status) ->
 def test_a_number_under_another_authority_in_insi_s_history_is_not_shown() -> None:
     odd = replace(ZOE, history=(number(SOMEBODY_ELSE, "1.2.250.1.213.1.4.13"),))
     before = known(Status.QUALIFIEE, odd)
-    read = forms(before.patient, before.identity).conveyed
+    read = forms(before.patient, before.identity, FR_CORE).conveyed
     assert [found["value"] for found in read["identifier"]] == [ADRUN]
     assert written(read, before, writer()).identity == before.identity
 
@@ -63,15 +66,18 @@ def test_a_number_under_another_authority_in_insi_s_history_is_not_shown() -> No
 def test_a_new_answer_keeps_the_citizen_address() -> None:
     before = known(Status.QUALIFIEE, body=patient(telecom=[OWN_ADDRESS]))
     after = attached(before, replace(ZOE, on="2026-11-22"))
-    assert forms(after.patient, after.identity).conveyed["telecom"] == [OWN_ADDRESS]
+    assert forms(after.patient, after.identity, FR_CORE).conveyed["telecom"] == [OWN_ADDRESS]
 
 
-def test_a_withdrawn_matricule_is_in_no_form_not_even_as_an_address() -> None:
+def test_a_withdrawn_matricule_is_history_for_a_reference_and_in_no_other_form() -> None:
     before = known(Status.QUALIFIEE, body=patient(telecom=[OWN_ADDRESS]), supplied=(number(),))
     after = written({**before.patient, "gender": "male"}, before, writer())
-    shown = forms(after.patient, after.identity)
+    shown = forms(after.patient, after.identity, FR_CORE)
     assert after.identity.status is Status.PROVISOIRE
-    assert ADRUN not in str(shown)
+    assert ADRUN not in str((shown.conveyed, shown.concealed))
+    assert shown.reference is not None
+    assert [found["use"] for found in shown.reference["identifier"]] == ["old", "old"]
+    assert str(shown.reference).count(ADRUN) == 1
 
 
 @pytest.mark.parametrize(("gender", "other"), [("other", "unknown"), ("unknown", "other"), ("other", "male")])
@@ -86,7 +92,7 @@ def test_an_attribute_that_says_more_comes_back_once() -> None:
     url = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability"
     sent = patient(extension=[{"url": url, "extension": [part, more]}])
     after = written(sent, None, writer())
-    shown = forms(after.patient, after.identity).conveyed
+    shown = forms(after.patient, after.identity, FR_CORE).conveyed
     assert claim_of(shown).attributes == {Attribute.DOUTEUX}
     assert str(shown).count("DOUT") == 1
 

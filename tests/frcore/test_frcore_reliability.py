@@ -4,18 +4,20 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from frcore.records import CHECK, ZOE
+from frcore.records import CHECK, FR_CORE, ZOE
 from people import MODES, RELIABILITY, STATUSES, claiming, patient, reliability
 
-from fhir_ins.frcore.reliability import Claim, claim_of, with_statement, without_statement
+from fhir_ins.frcore.release import RELEASES, Release
+from fhir_ins.frcore.reliability import SUFFICIENT_MEANS, Claim, claim_of, with_statement, without_statement
 from fhir_ins.ins.identity import DocumentCheck, Identity
-from fhir_ins.ins.status import Attribute
+from fhir_ins.ins.status import Attribute, Obstacle
 
 Json = dict[str, Any]
 
 METHODS = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-method-collection"
 NEXT_GENERATION = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status"
 DATE = "2026-11-20"
+STATUSES_TWIN = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-fiabilite-identite"
 NOTHING = frozenset[Attribute]()
 
 
@@ -29,7 +31,14 @@ def coded(url: str, system: str, code: str) -> Json:
 
 COLLECTED_BY_INSI = [coded("methodCollection", METHODS, "INSI"), {"url": "dateCollection", "valueDate": DATE}]
 COLLECTED_BY_CARD = [coded("methodCollection", METHODS, "CV"), {"url": "dateCollection", "valueDate": "2020-01-01"}]
-STATED_ON_NEXT_SYSTEM = repetition(coded("identityStatus", NEXT_GENERATION, "VALI"))
+PROVISIONAL = [coded("identityStatus", STATUSES, "PROV")]
+
+
+def in_next_release(status: str, *comments: str) -> Json:
+    """A repetition as FR Core not yet published writes it: the status in a system of its own, the rest as comments."""
+    concepts = ({"coding": [{"system": f"{NEXT_GENERATION}-comment", "code": code}]} for code in comments)
+    said = [{"url": "comment", "valueCodeableConcept": concept} for concept in concepts]
+    return repetition(coded("identityStatus", NEXT_GENERATION, status), *said)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +57,24 @@ STATED_ON_NEXT_SYSTEM = repetition(coded("identityStatus", NEXT_GENERATION, "VAL
             [reliability("HOMA"), reliability("VALI", DATE, "CN"), reliability("DOUT")],
             Claim(True, "VALI", DATE, "CN", frozenset({Attribute.HOMONYME, Attribute.DOUTEUX})),
         ),
-        ([reliability("HOMD"), reliability("CACH")], Claim(True, None, None, None, NOTHING)),
-        ([STATED_ON_NEXT_SYSTEM], Claim(True, None, None, None, NOTHING)),
+        ([reliability("HOMD"), reliability("DESA")], Claim(True, None, None, None, NOTHING)),
+        ([reliability("ANOM")], Claim(True, None, None, None, NOTHING, frozenset({Obstacle.ANONYME}))),
+        ([reliability("CACH")], Claim(True, None, None, None, NOTHING, frozenset({Obstacle.CACHEE}))),
+        (
+            [repetition(*COLLECTED_BY_CARD, *PROVISIONAL)],
+            Claim(True, "PROV", None, None, NOTHING, collected_on="2020-01-01"),
+        ),
+        ([in_next_release("PROV")], Claim(True, "PROV", None, None, NOTHING)),
+        ([in_next_release("RECUP")], Claim(True, "PROV", None, None, NOTHING)),
+        ([in_next_release("VALI")], Claim(True, "VALI", None, None, NOTHING)),
+        ([in_next_release("QUAL")], Claim(True, "VALI", None, None, NOTHING)),
+        (
+            [in_next_release("PROV", "DOUT", "DOUA", "CACH")],
+            Claim(True, "PROV", None, None, frozenset({Attribute.DOUTEUX}), frozenset({Obstacle.CACHEE})),
+        ),
+        ([repetition(coded("identityStatus", STATUSES_TWIN, "VALI"))], Claim(True, "VALI", None, None, NOTHING)),
+        ([repetition(coded("identityStatus", "urn:other", "VALI"))], Claim(True, None, None, None, NOTHING)),
+        ([repetition(coded("identityStatus", STATUSES, "QUAL"))], Claim(True, None, None, None, NOTHING)),
         (
             [repetition({"url": "identityStatus", "valueCoding": {"code": "VALI"}})],
             Claim(True, "VALI", None, None, NOTHING),
@@ -62,7 +87,7 @@ def test_what_a_patient_claims(repetitions: list[Json], claim: Claim) -> None:
 
 
 def stated(identity: Identity, resource: Json | None = None) -> list[Json]:
-    found = with_statement(without_statement(resource or patient()), identity).get("extension", [])
+    found = with_statement(without_statement(resource or patient()), identity, FR_CORE.release).get("extension", [])
     return [extension for extension in found if extension["url"] == RELIABILITY]
 
 
@@ -71,7 +96,6 @@ VALIDATED = [
     {"url": "validationDate", "valueDate": DATE},
     coded("validationMode", MODES, "CN"),
 ]
-PROVISIONAL = [coded("identityStatus", STATUSES, "PROV")]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +111,7 @@ def test_the_server_states_each_status(identity: Identity, statement: list[Json]
 
 
 def test_nothing_is_stated_of_a_provisional_identity_that_does_not_use_the_extension() -> None:
-    assert with_statement(patient(), Identity()) == patient()
+    assert with_statement(patient(), Identity(), FR_CORE.release) == patient()
     assert without_statement(patient()) == patient()
 
 
@@ -98,11 +122,20 @@ def test_an_identity_that_uses_the_extension_is_answered_with_it() -> None:
 @pytest.mark.parametrize(
     ("means", "said"),
     [(means, True) for means in ("AN", "CN", "LE", "PA")]
-    + [(means, False) for means in ("AC", "CE", "CS", "DC", "IE")],
+    + [(means, False) for means in ("AC", "AV", "CE", "CS", "DC", "IE")],
 )
-def test_only_the_means_an_ins_patient_may_name_are_said(means: str, said: bool) -> None:
-    (statement,) = stated(Identity(check=DocumentCheck(DATE, means, "agent")))
+def test_only_the_means_an_ins_patient_may_name_are_said_of_one(means: str, said: bool) -> None:
+    (statement,) = stated(Identity(obtained=ZOE, check=DocumentCheck(DATE, means, "agent")))
     assert (coded("validationMode", MODES, means) in statement["extension"]) is said
+
+
+@pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
+@pytest.mark.parametrize("means", [*sorted(SUFFICIENT_MEANS), None])
+def test_without_ins_every_means_the_release_has_a_code_for_is_said(means: str | None, release: Release) -> None:
+    validated = with_statement(patient(), Identity(check=DocumentCheck(DATE, means, "agent")), release)
+    (statement,) = validated["extension"]
+    (said,) = [part for part in statement["extension"] if part["url"] == "validationMode"] or [None]
+    assert said == (coded("validationMode", MODES, means) if means in release.means else None)
 
 
 @pytest.mark.parametrize("attribute", Attribute)
@@ -122,12 +155,10 @@ def test_a_client_cannot_say_that_insi_was_asked(collected: list[Json]) -> None:
     assert stated(Identity(), patient(extension=[repetition(*PROVISIONAL, *collected)])) == [repetition(*PROVISIONAL)]
 
 
-@pytest.mark.parametrize(
-    "kept", [reliability("HOMD"), reliability("CACH"), STATED_ON_NEXT_SYSTEM, repetition(*COLLECTED_BY_CARD)]
-)
+@pytest.mark.parametrize("kept", [reliability("HOMD"), reliability("DOUA"), repetition(*COLLECTED_BY_CARD)])
 def test_repetitions_of_other_meanings_stay(kept: Json) -> None:
     resource = claiming(patient(extension=[{"url": "urn:x", "valueCode": "a"}]), reliability("PROV"), kept)
-    found = with_statement(without_statement(resource), Identity(check=CHECK))["extension"]
+    found = with_statement(without_statement(resource), Identity(check=CHECK), FR_CORE.release)["extension"]
     assert found == [{"url": "urn:x", "valueCode": "a"}, repetition(*VALIDATED), kept]
 
 
@@ -136,7 +167,7 @@ def test_repetitions_of_other_meanings_stay(kept: Json) -> None:
     [
         [reliability("VALI", DATE, "CN"), reliability("HOMA")],
         [reliability("HOMD"), reliability("PROV")],
-        [repetition(*COLLECTED_BY_CARD), STATED_ON_NEXT_SYSTEM],
+        [repetition(*COLLECTED_BY_CARD), in_next_release("QUAL", "HOMA", "DOUA")],
     ],
 )
 @pytest.mark.parametrize(
@@ -150,6 +181,6 @@ def test_repetitions_of_other_meanings_stay(kept: Json) -> None:
 def test_stating_again_what_was_stated_changes_nothing(repetitions: list[Json], identity: Identity) -> None:
     resource = claiming(patient(), *repetitions)
     before = deepcopy(resource)
-    once = with_statement(without_statement(resource), identity)
-    assert with_statement(without_statement(once), identity) == once
+    once = with_statement(without_statement(resource), identity, FR_CORE.release)
+    assert with_statement(without_statement(once), identity, FR_CORE.release) == once
     assert resource == before

@@ -6,10 +6,9 @@ from itertools import product
 from typing import Any
 
 import pytest
-from frcore.records import CHECK, SOMEBODY_ELSE, TODAY, ZOE, about, known, matricules, number, writer
+from frcore.records import CHECK, FR_CORE, SOMEBODY_ELSE, TODAY, ZOE, about, known, matricules, number, writer
 from people import (
     ADRUN,
-    INS_PROFILE,
     NIR,
     PATIENT_PROFILE,
     claiming,
@@ -21,8 +20,9 @@ from people import (
 
 from fhir_ins.fhir.outcome import FhirError, Forbidden, PreconditionFailed, Unprocessable
 from fhir_ins.frcore.canonical import BIRTH_LIST_GIVEN_NAME, BIRTH_PLACE, COMMUNES, INSEE_CODE, LUNAR_DATE
-from fhir_ins.frcore.forms import forms
-from fhir_ins.frcore.writes import Known, attached, supplied_numbers, written
+from fhir_ins.frcore.forms import forms, with_claims
+from fhir_ins.frcore.known import Known
+from fhir_ins.frcore.writes import attached, supplied_numbers, written
 from fhir_ins.ins.identity import DocumentCheck, Identity
 from fhir_ins.ins.oid import InsOid
 from fhir_ins.ins.status import Attribute, Status
@@ -36,7 +36,7 @@ CHECKED_TODAY = reliability("VALI", TODAY, "PA")
 
 def read(known_patient: Known, *, reference: bool = False) -> Json:
     """What a client reads of it, free to be changed."""
-    found = forms(known_patient.patient, known_patient.identity)
+    found = forms(known_patient.patient, known_patient.identity, FR_CORE)
     return deepcopy((found.reference if reference else None) or found.conveyed)
 
 
@@ -81,8 +81,13 @@ def birth_place_edited(body: Json) -> Json:
     return born_at(body, "2A020")
 
 
+def plain(body: Json) -> Json:
+    """The body without its claim of the INS profile, which it would break."""
+    return with_claims(body, [PATIENT_PROFILE]) if "meta" in body else body
+
+
 def birth_place_removed(body: Json) -> Json:
-    return {**body, "extension": [found for found in body["extension"] if found["url"] != BIRTH_PLACE]}
+    return plain({**body, "extension": [found for found in body["extension"] if found["url"] != BIRTH_PLACE]})
 
 
 def birth_date_cut(body: Json) -> Json:
@@ -107,9 +112,10 @@ class TestStrictTraits:
         before = known(status)
         after = written(edit(read(before)), before, writer())
         assert (after.identity.obtained, after.identity.check) == (None, None)
+        assert matricules(read(after)) == []
+        assert matricules(read(after, reference=True)) == [str(found.matricule) for found in after.identity.withdrawn]
         for reference in (False, True):
             shown = read(after, reference=reference)
-            assert matricules(shown) == []
             assert shown.get("meta", {}).get("profile", [PATIENT_PROFILE]) == [PATIENT_PROFILE]
             assert stated_status(shown) == "PROV"
 
@@ -124,7 +130,8 @@ class TestStrictTraits:
     def test_a_new_check_with_the_edit_counts(self, edit: Any) -> None:
         before = known(Status.QUALIFIEE)
         after = written(claiming(edit(read(before)), CHECKED_TODAY), before, writer())
-        assert after.identity == Identity(check=DocumentCheck(TODAY, "PA", "alice"), ended=(CHECK,))
+        check = DocumentCheck(TODAY, "PA", "alice")
+        assert after.identity == Identity(check=check, ended=(CHECK,), withdrawn=ZOE.numbers)
 
     @pytest.mark.parametrize(
         ("answer", "rewritten"),
@@ -141,7 +148,7 @@ class TestStrictTraits:
     @pytest.mark.parametrize("status", [Status.RECUPEREE, Status.QUALIFIEE])
     def test_another_writing_of_the_same_keeps_insi_s(self, status: Status, answer: Any, rewritten: Json) -> None:
         before = known(status, answer)
-        after = written({**read(before), **rewritten}, before, writer())
+        after = written(plain({**read(before), **rewritten}), before, writer())
         assert after.identity == before.identity
         assert read(after) == read(before)
 
@@ -164,7 +171,7 @@ class TestStrictTraits:
     )
     def test_the_rest_may_be_edited_freely(self, status: Status, elements: Json) -> None:
         before = known(status)
-        after = written({**read(before), **elements}, before, writer())
+        after = written(plain({**read(before), **elements}), before, writer())
         assert after.identity == before.identity
         assert after.patient.items() >= elements.items()
 
@@ -195,7 +202,7 @@ def test_writing_back_what_one_reads_changes_nothing(person: Person, status: Sta
     for reference, by in ((False, writer(may_qualify=False, version_known=False)), (True, REFERENCE)):
         after = written(read(before, reference=reference), before, by)
         assert after.identity == before.identity
-        assert forms(after.patient, after.identity) == forms(before.patient, before.identity)
+        assert forms(after.patient, after.identity, FR_CORE) == forms(before.patient, before.identity, FR_CORE)
 
 
 class TestTheDocumentCheck:
@@ -306,7 +313,6 @@ class TestTheDocumentCheck:
             ("CM", False),  # military card
             ("PC", False),  # driving licence
             ("TC", False),  # somebody else's word
-            ("XX", False),
             (None, False),
         ],
     )
@@ -320,7 +326,7 @@ class TestTheDocumentCheck:
             assert "validationMode" in str(error.issues[0].expression)
 
     def test_a_claim_of_vali_never_qualifies_by_itself(self) -> None:
-        body = claiming(patient(identifier=[ins_identifier()], meta={"profile": [INS_PROFILE]}), CHECKED_TODAY)
+        body = claiming(patient(identifier=[ins_identifier()], meta={"profile": [PATIENT_PROFILE]}), CHECKED_TODAY)
         after = written(body, None, writer())
         assert after.identity.status is Status.VALIDEE
         assert matricules(read(after)) == []
@@ -334,8 +340,10 @@ class TestAttributes:
         before = known(status)
         after = written(claiming(read(before), reliability(code)), before, writer())
         ended = (before.identity.check,) if before.identity.check else ()
-        assert after.identity == Identity(attributes=frozenset({Attribute(code)}), ended=ended)
-        assert matricules(read(after, reference=True)) == []
+        withdrawn = before.identity.obtained.numbers if before.identity.obtained else ()
+        marks = frozenset({Attribute(code)})
+        assert after.identity == Identity(attributes=marks, ended=ended, withdrawn=withdrawn)
+        assert matricules(read(after)) == []
 
     @pytest.mark.parametrize("before", [None, known(Status.QUALIFIEE)])
     def test_never_both(self, before: Known | None) -> None:
@@ -399,7 +407,7 @@ class TestSuppliedNumbers:
     @pytest.mark.parametrize("status", [Status.RECUPEREE, Status.QUALIFIEE])
     def test_insi_s_own_sent_back_is_nothing_new(self, status: Status) -> None:
         before = known(status, about("ECETINSI", "PIERRE-ALAIN MURIEL FLORIANT"))
-        body = supplying("109076322083489", "209076322083439", "209066322012355", body=read(before))
+        body = supplying("109076322083489", "209076322083439", "209066322012355", body=plain(read(before)))
         kept = written(body, before, writer()).identity.supplied
         assert len(kept) == (0 if status is Status.QUALIFIEE else 3)  # who cannot see them is not told they are known
         assert written(body, before, REFERENCE).identity == before.identity
@@ -407,7 +415,7 @@ class TestSuppliedNumbers:
     @pytest.mark.parametrize("edit", EDITS)
     def test_insi_s_own_sent_back_with_an_edit_is_not_kept_either(self, edit: Any) -> None:
         before = known(Status.QUALIFIEE)
-        assert written(edit(read(before)), before, writer()).identity == Identity(ended=(CHECK,))
+        assert written(edit(read(before)), before, writer()).identity == Identity(ended=(CHECK,), withdrawn=ZOE.numbers)
 
     @pytest.mark.parametrize(
         ("value", "reason"),
@@ -456,7 +464,7 @@ class TestTheCitizenAddress:
     def test_its_own_is_accepted_for_a_qualified_identity(self, value: str) -> None:
         before = known(Status.QUALIFIEE)
         after = written(addressed(read(before), value), before, writer())
-        shown = forms(after.patient, after.identity)
+        shown = forms(after.patient, after.identity, FR_CORE)
         assert shown.conveyed["telecom"] == [{"system": "email", "value": value}]
         assert shown.concealed is not None
         assert "telecom" not in shown.concealed
@@ -515,11 +523,15 @@ class TestContradictions:
 
     @pytest.mark.parametrize("code", ["PROV", "RECUP", "VALI", "QUAL"])
     def test_a_status_of_another_code_system_is_refused_rather_than_guessed(self, code: str) -> None:
-        system = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status"
         foreign = reliability(code)
-        foreign["extension"][0]["valueCoding"]["system"] = system
+        foreign["extension"][0]["valueCoding"]["system"] = "https://example.fr/statuses"
         (issue,) = refusal(patient(extension=[foreign])).issues
         assert issue.expression == "Patient.extension[0]"
+
+    @pytest.mark.parametrize("code", ["RECUP", "QUAL"])
+    def test_a_status_of_the_next_release_in_the_published_system_is_refused(self, code: str) -> None:
+        (issue,) = refusal(patient(extension=[reliability(code)])).issues
+        assert "fr-core-cs-identity-status" in issue.text
 
     def test_two_statuses_in_one_repetition_are_refused(self) -> None:
         twice = reliability("PROV")
@@ -559,7 +571,6 @@ class TestAnAnswerOfInsi:
         attached_to = attached(known(before), ZOE)
         assert attached_to.identity.status is after
         assert attached_to.identity.obtained == ZOE
-        assert attached_to.patient["meta"]["profile"] == [PATIENT_PROFILE]
 
     @pytest.mark.parametrize("edit", EDITS[:5])
     def test_of_other_traits_is_not_what_was_checked(self, edit: Any) -> None:
@@ -582,7 +593,7 @@ class TestAnAnswerOfInsi:
     def test_shows_a_supplied_number_it_confirms_once(self) -> None:
         before = Known(patient(), Identity(supplied=(number(ADRUN), number())))
         after = attached(before, ZOE)
-        reference = forms(after.patient, after.identity).reference
+        reference = forms(after.patient, after.identity, FR_CORE).reference
         assert reference
         assert sorted(matricules(reference)) == sorted([ADRUN, SOMEBODY_ELSE])
 

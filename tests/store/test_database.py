@@ -116,10 +116,10 @@ async def test_who_read_the_version_before_another_migrated_runs_nothing_again(o
     migrations = Migrations(2)
 
     class Slow(Database):
-        async def _insert_once(self, document: dict[str, Any]) -> bool:
+        async def insert_once(self, document: dict[str, Any]) -> bool:
             if document["_id"] == "migration-lock":  # between reading the version and taking the lock
                 await old.prepare(migrations.steps)
-            return await super()._insert_once(document)
+            return await super().insert_once(document)
 
     slow = Slow(mongod.uri, old.database.name)
     await slow.prepare(migrations.steps)

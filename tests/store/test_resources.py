@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from frcore.records import FR_CORE
 from people import ADRUN, NIR, patient
 
 from fhir_ins.fhir.json import parse, serialise
@@ -66,7 +67,7 @@ def stranger() -> Caller:
 
 
 def draft(identity: Identity = PLAIN, **elements: Any) -> Draft:
-    found = forms(patient(**elements), identity)
+    found = forms(patient(**elements), identity, FR_CORE)
     return Draft(found.conveyed, found.concealed, found.reference, identity)
 
 
@@ -204,8 +205,8 @@ async def test_of_eight_writes_on_one_version_one_wins(
 
 async def test_a_confirmed_ins_has_one_holder(resources: Resources, database: Database, caller: Caller) -> None:
     holder = await resources.create(caller, "Patient", draft(RETRIEVED))
-    assert await resources.holder(caller, NUMBER) == holder.id
-    assert await resources.holder(caller, OTHER_NUMBER) is None
+    assert await resources.holder(caller, [NUMBER]) == holder.id
+    assert await resources.holder(caller, [OTHER_NUMBER]) is None
     with pytest.raises(AlreadyHeld) as caught:
         await resources.create(caller, "Patient", draft(QUALIFIED))
     assert caught.value.holder == holder.id
@@ -221,7 +222,7 @@ async def test_a_confirmed_ins_has_one_holder(resources: Resources, database: Da
 async def test_a_supplied_number_holds_nothing(resources: Resources, caller: Caller) -> None:
     for _ in range(2):
         await resources.create(caller, "Patient", draft(Identity(supplied=(NUMBER,))))
-    assert await resources.holder(caller, NUMBER) is None
+    assert await resources.holder(caller, [NUMBER]) is None
 
 
 @pytest.mark.parametrize("without", [None, draft(), draft(Identity(check=CHECK))], ids=["deleted", "edited", "checked"])
@@ -230,9 +231,9 @@ async def test_an_ins_is_free_again_when_its_holder_loses_it(
 ) -> None:
     first = await resources.create(caller, "Patient", draft(QUALIFIED))
     await rewritten(resources, caller, first.id, without)
-    assert await resources.holder(caller, NUMBER) is None
+    assert await resources.holder(caller, [NUMBER]) is None
     second = await resources.create(caller, "Patient", draft(RETRIEVED))
-    assert await resources.holder(caller, NUMBER) == second.id
+    assert await resources.holder(caller, [NUMBER]) == second.id
     with pytest.raises(AlreadyHeld):
         await rewritten(resources, caller, first.id, draft(QUALIFIED))
 
@@ -241,15 +242,15 @@ async def test_a_holder_keeps_its_ins_from_version_to_version(resources: Resourc
     made = await resources.create(caller, "Patient", draft(RETRIEVED))
     await rewritten(resources, caller, made.id, draft(QUALIFIED))
     await rewritten(resources, caller, made.id, draft(QUALIFIED, active=True))
-    assert await resources.holder(caller, NUMBER) == made.id
+    assert await resources.holder(caller, [NUMBER]) == made.id
 
 
 async def test_another_ins_takes_the_place_of_the_first(resources: Resources, caller: Caller) -> None:
     made = await resources.create(caller, "Patient", draft(RETRIEVED))
     other = Identity(obtained=Obtained(OTHER_NUMBER, (NUMBER,), TRAITS, "2026-11-21", "call"))
     await rewritten(resources, caller, made.id, draft(other))
-    assert await resources.holder(caller, OTHER_NUMBER) == made.id
-    assert await resources.holder(caller, NUMBER) is None  # a former number is nobody's
+    assert await resources.holder(caller, [OTHER_NUMBER]) == made.id
+    assert await resources.holder(caller, [NUMBER]) is None  # a former number is nobody's
 
 
 async def test_of_eight_creates_with_one_ins_one_stays(
@@ -273,7 +274,7 @@ async def test_of_eight_that_are_given_one_ins_one_gets_it(
     )
     (got,) = [answer for answer in answers if isinstance(answer, Version)]
     assert [answer.holder for answer in answers if isinstance(answer, AlreadyHeld)] == [got.id] * 7
-    assert await resources.holder(caller, NUMBER) == got.id
+    assert await resources.holder(caller, [NUMBER]) == got.id
     assert await database.versions.count_documents({"tenant": caller.tenant}) == 1
 
 
@@ -350,7 +351,7 @@ async def test_another_tenant_sees_nothing(resources: Resources, caller: Caller,
     made = await resources.create(caller, "Patient", draft(QUALIFIED))
     await rewritten(resources, caller, made.id, draft(QUALIFIED))
     assert await resources.current(stranger, "Patient", made.id) is None
-    assert await resources.holder(stranger, NUMBER) is None
+    assert await resources.holder(stranger, [NUMBER]) is None
     assert await found_ids(resources, stranger) == []
     assert await found_ids(resources, stranger, _id=made.id) == []
     assert await found_ids(resources, stranger, identifier=ADRUN) == []
@@ -360,8 +361,8 @@ async def test_another_tenant_sees_nothing(resources: Resources, caller: Caller,
         with pytest.raises(NotFound):
             await resources.read_version(stranger, "Patient", made.id, number)
     own = await resources.create(stranger, "Patient", draft(RETRIEVED))
-    assert await resources.holder(stranger, NUMBER) == own.id
-    assert await resources.holder(caller, NUMBER) == made.id
+    assert await resources.holder(stranger, [NUMBER]) == own.id
+    assert await resources.holder(caller, [NUMBER]) == made.id
 
 
 # Searches

@@ -1,0 +1,91 @@
+"""fhir-ins reindex: a store written in one FR Core release becomes one written in another, nothing lost."""
+
+import sys
+from asyncio.subprocess import PIPE, create_subprocess_exec
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from people import ADRUN, ADRUN_TRAITS, NIR, document_checked, out, patient
+from servers import StartServer
+
+from fhir_ins.app import application, store_fault
+from fhir_ins.reindex import reindex
+from fhir_ins.settings import Settings
+from fhir_ins.store.writing import WrittenOtherwise
+
+CLAIM = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A store of its own: these tests rewrite all of it."""
+    return settings.model_copy(update={"mongodb_database": f"reindex-{uuid4().hex}"})
+
+
+async def qualified(fhir: httpx.AsyncClient) -> dict[str, Any]:
+    fetched = (await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)).json()
+    resource = out(fetched, "patient")[0]["resource"]
+    checked = document_checked(resource)
+    answer = await fhir.put(f"/Patient/{resource['id']}", json=checked, headers={"If-Match": 'W/"1"'})
+    assert answer.status_code == 200, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+async def refused(settings: Settings) -> None:
+    """The command says in plain words why it does not serve, and the application does not start either."""
+    assert "run fhir-ins reindex" in (await store_fault(settings) or "")
+    app = application(settings)
+    with pytest.raises(WrittenOtherwise):
+        async with app.router.lifespan_context(app):
+            pytest.fail("it started")
+
+
+async def test_a_release_is_changed_by_reindex_alone(start_server: StartServer, settings: Settings) -> None:
+    fhir = await start_server()
+    before, plain = await qualified(fhir), (await fhir.post("/Patient", json=patient())).json()
+    assert before["meta"]["profile"] == [f"{CLAIM}-ins|2.2.0"]
+    old = settings.model_copy(update={"fr_core": "2.1.0"})
+    await refused(old)
+    count = await reindex(old)
+    assert (count.seen, count.changed) == (2, 1)
+    again = await reindex(old)
+    assert (again.seen, again.changed) == (2, 0)
+    await refused(settings)
+    changed = await start_server(fr_core="2.1.0")
+    after = (await changed.get(f"/Patient/{before['id']}")).json()
+    assert after["meta"]["profile"] == [f"{CLAIM}-ins"]
+    assert int(after["meta"]["versionId"]) == int(before["meta"]["versionId"]) + 1
+    assert after["identifier"] == before["identifier"]
+    past = await changed.get(f"/Patient/{before['id']}/_history/{before['meta']['versionId']}")
+    assert past.json() == before
+    assert (await changed.get(f"/Patient/{plain['id']}")).json() == plain
+    found = (await changed.get("/Patient", params={"identifier": f"{NIR}|{ADRUN}"})).json()
+    assert found["total"] == 1
+
+
+async def test_the_command_says_what_it_did(start_server: StartServer, settings: Settings) -> None:
+    fhir = await start_server()
+    await qualified(fhir)
+    command = [sys.executable, "-m", "fhir_ins", "reindex", "--fr-core", "2.1.0"]
+    command += ["--mongodb-uri", settings.mongodb_uri.get_secret_value()]
+    command += ["--mongodb-database", settings.mongodb_database]
+    process = await create_subprocess_exec(*command, stdout=PIPE)
+    printed, _ = await process.communicate()
+    assert printed.decode() == "1 resources read, 1 with a new version: FR Core 2.1.0.\n"
+
+
+async def test_the_keys_of_an_older_release_are_made_anew(start_server: StartServer, settings: Settings) -> None:
+    fhir = await start_server()
+    made = (await fhir.post("/Patient", json=patient())).json()
+    from fhir_ins.store.database import Database
+
+    database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    await database.resources.update_many({}, {"$set": {"ix": {"token": [], "string": [], "date": []}}})
+    await database.close()
+    assert (await fhir.get("/Patient?family=adrun")).json()["total"] == 0
+    assert (await reindex(settings)).changed == 0
+    found = (await fhir.get("/Patient?family=adrun")).json()
+    assert [entry["resource"] for entry in found["entry"]] == [made]
+    assert (await reindex(settings, only_if_needed=True)).seen == 0
