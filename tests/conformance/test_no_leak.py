@@ -1,0 +1,335 @@
+"""No sequence of requests makes the matricule of an identity that is not qualified visible to an ordinary caller.
+
+The rule of the house (DESIGN §4.2), tried by hypothesis on real parts: steps are what clients of every right do, and
+after each one an ordinary caller looks everywhere it can. Whoever adds an interaction, a search form or an operation
+adds it to the steps, or to where one looks.
+"""
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from copy import deepcopy
+from typing import Any
+
+import httpx
+import pymongo
+import pytest
+import structlog
+from conftest import Simulator
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from people import ADRUN, ADRUN_TRAITS, NIR, claiming, ins_identifier, patient, reliability, traits
+from servers import SANDBOX_RIGHTS, serving
+
+from fhir_ins.security.caller import Right
+from fhir_ins.settings import Settings
+from fhir_ins.store.mongod import Mongod
+
+Json = dict[str, Any]
+
+OTHER = "260058815400233"
+ECETINSI = ("109076322083489", "209076322083439", "209066322012355")
+MATRICULES = (ADRUN, OTHER, *ECETINSI)
+ECETINSI_TRAITS = traits("ECETINSI", ["PIERRE-ALAIN", "MURIEL", "FLORIANT"], "male", "2009-07-14")
+TEST_NIR = "urn:oid:1.2.250.1.213.1.4.10"
+NSS_TYPE = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "NH"}]}
+BIRTH_PLACE: Json = {
+    "url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+    "valueAddress": {
+        "extension": [
+            {
+                "url": "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code",
+                "valueCoding": {
+                    "system": "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM",
+                    "code": "63220",
+                },
+            }
+        ]
+    },
+}
+CHECKED = reliability("VALI", "2026-11-20", "CN")
+
+# Every place of a Patient in which a client may try to bring a matricule in.
+CARRIERS: dict[str, Callable[[str], Json]] = {
+    "identifier": lambda number: {"identifier": [ins_identifier(number)]},
+    "test identifier typed NH": lambda number: {"identifier": [{**ins_identifier(number, TEST_NIR), "type": NSS_TYPE}]},
+    "old identifier": lambda number: {"identifier": [{**ins_identifier(number), "use": "old"}]},
+    "identifier of another authority": lambda number: {"identifier": [{"system": "urn:oid:1.2.3", "value": number}]},
+    "identifier's assigner": lambda number: {
+        "identifier": [{"system": "urn:a", "value": "1", "assigner": {"identifier": ins_identifier(number)}}]
+    },
+    "citizen address": lambda number: {"telecom": [{"system": "email", "value": f"{number}@patient.mssante.fr"}]},
+    "narrative": lambda number: {
+        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{number}</div>'}
+    },
+    "contained": lambda number: {
+        "contained": [{"resourceType": "RelatedPerson", "id": "a", "patient": {"identifier": ins_identifier(number)}}],
+        "link": [{"type": "seealso", "other": {"reference": "#a"}}],
+    },
+    "reference's identifier": lambda number: {"managingOrganization": {"identifier": ins_identifier(number)}},
+    "name": lambda number: {"name": [{"use": "usual", "text": number}]},
+    "extension": lambda number: {"extension": [{"url": "urn:x", "valueString": number}]},
+    "tag": lambda number: {"meta": {"tag": [{"code": number}]}},
+}
+
+
+def _of_one(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Response]:
+    """Where an ordinary caller looks at one Patient."""
+    yield fhir.get(f"/Patient/{id_}")
+    for number in range(1, version + 1):
+        yield fhir.get(f"/Patient/{id_}/_history/{number}")
+    yield fhir.get(f"/Patient/{id_}/$ins-identity")
+    yield fhir.get(f"/Patient/{id_}/$validate")
+
+
+def _of_all(fhir: httpx.Client) -> Iterator[httpx.Response]:
+    """Where it looks at all of them."""
+    for query in ("", "family=adrun,ecetinsi", "given=z,p", "birthdate=ge1900", "gender=female,male,unknown"):
+        yield fhir.get(f"/Patient?{query}")
+    yield fhir.post("/Patient/_search", data={"birthdate": "ge1900"})
+
+
+@pytest.fixture(scope="module")
+def callers(mongod: Mongod, simulator: Simulator) -> Iterator[dict[str, httpx.Client]]:
+    """Clients of servers with different rights on the same data, served by a thread of their own."""
+    common: Json = {
+        "mongodb_uri": mongod.uri,
+        "mongodb_database": "no-leak",
+        "tenant": "no-leak",
+        "insi_endpoint": simulator.url,
+        "insi_pkcs12": simulator.pki / "client.p12",
+        "insi_pkcs12_passphrase": "simulator",
+        "insi_trust": simulator.pki / "authority.pem",
+        "insi_idam": "SIMULATEUR01",
+    }
+    rights = {
+        "ordinary": SANDBOX_RIGHTS,
+        "reference": SANDBOX_RIGHTS | {Right.REFERENCE},
+        "trusted": SANDBOX_RIGHTS | {Right.TRUSTED_SOURCE},
+    }
+    with _serving({name: Settings(**common, rights=held) for name, held in rights.items()}) as urls:
+        clients = {name: httpx.Client(base_url=url, timeout=30) for name, url in urls.items()}
+        yield clients
+        for client in clients.values():
+            client.close()
+
+
+@contextmanager
+def _serving(configured: dict[str, Settings]) -> Iterator[dict[str, str]]:
+    urls: Future[dict[str, str]] = Future()
+    ended = asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with AsyncExitStack() as stack:
+            urls.set_result({name: await stack.enter_async_context(serving(one)) for name, one in configured.items()})
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
+    thread.start()
+    try:
+        yield urls.result(timeout=30)
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
+
+
+class Stored:
+    """What the database holds, seen from beside the server."""
+
+    def __init__(self, client: pymongo.MongoClient[Json]) -> None:
+        self._database = client["no-leak"]
+
+    def empty(self) -> None:
+        for collection in ("resources", "versions", "keys"):
+            self._database[collection].delete_many({})
+
+    def documents(self, **having: Any) -> list[Json]:
+        return list(self._database["resources"].find(having))
+
+    def ids(self, **having: Any) -> list[str]:
+        """In the order of their first version, which a sequence repeated repeats."""
+        versions = {found["id"]: found["updated"] for found in self._database["versions"].find({"version": 1})}
+        found = self.documents(**having)
+        return [one["id"] for one in sorted(found, key=lambda one: versions.get(one["id"], one["updated"]))]
+
+
+class Clients(RuleBasedStateMachine):
+    """Clients of every right at work on a few Patients."""
+
+    callers: dict[str, httpx.Client]
+    stored: Stored
+    log: io.StringIO
+
+    @initialize(asked=st.lists(st.sampled_from([ADRUN_TRAITS, ECETINSI_TRAITS]), max_size=2, unique_by=str))
+    def start(self, asked: list[Json]) -> None:
+        """With these people qualified, since that is where numbers can be lost."""
+        self.stored.empty()
+        self.answers: list[httpx.Response] = []
+        for traits_ in asked:
+            self.fetch(traits_)
+        for id_ in self._live():
+            self._put("ordinary", id_, lambda body: claiming(body, CHECKED))
+
+    # Steps of ordinary clients; what the server answers is looked at, but for the one answer that may show a number.
+
+    @rule(carrier=st.sampled_from(sorted(CARRIERS)), number=st.sampled_from(MATRICULES), statement=st.booleans())
+    def create(self, carrier: str, number: str, statement: bool) -> None:
+        body = patient(**CARRIERS[carrier](number))
+        if statement:
+            body = claiming({**body, "extension": [*body.get("extension", []), BIRTH_PLACE]}, CHECKED)
+        self._ask("ordinary", "POST", "/Patient", body)
+
+    @rule(asked=st.sampled_from([ADRUN_TRAITS, ECETINSI_TRAITS]))
+    def fetch(self, asked: Json) -> None:
+        self.callers["ordinary"].post("/Patient/$ins-fetch", json=asked)
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data())
+    def fetch_for_one(self, data: st.DataObject) -> None:
+        self.callers["ordinary"].post(f"/Patient/{self._one(data)}/$ins-fetch")
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data())
+    def verify(self, data: st.DataObject) -> None:
+        self._ask("ordinary", "POST", f"/Patient/{self._one(data)}/$ins-verify", None)
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), code=st.sampled_from(["PROV", "VALI", "HOMA", "DOUT", "FICT", "ANOM", "CACH"]))
+    def state(self, data: st.DataObject, code: str) -> None:
+        statements = [CHECKED] if code == "VALI" else [CHECKED, reliability(code)]
+        self._change(data, lambda body: claiming(body, *([reliability("PROV")] if code == "PROV" else statements)))
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), edit=st.sampled_from([{"gender": "male"}, {"birthDate": "1975-12-30"}, {"active": True}]))
+    def edit(self, data: st.DataObject, edit: Json) -> None:
+        self._change(data, lambda body: {**body, **edit})
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), carrier=st.sampled_from(sorted(CARRIERS)), number=st.sampled_from(MATRICULES))
+    def smuggle(self, data: st.DataObject, carrier: str, number: str) -> None:
+        self._change(data, lambda body: {**body, **CARRIERS[carrier](number)})
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        self._ask("ordinary", "DELETE", f"/Patient/{self._one(data)}", None)
+
+    @rule(data=st.data(), number=st.sampled_from(MATRICULES))
+    def bring_back(self, data: st.DataObject, number: str) -> None:
+        if deleted := self.stored.ids(live=False):
+            id_ = data.draw(st.sampled_from(deleted))
+            body = claiming(patient(id=id_, identifier=[ins_identifier(number)]), CHECKED)
+            self._ask("ordinary", "PUT", f"/Patient/{id_}", body)
+
+    # Steps of those who may see or say more.
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), active=st.booleans())
+    def reference_writes(self, data: st.DataObject, active: bool) -> None:
+        self._change(data, lambda body: {**body, "active": active}, "reference")
+
+    @rule(number=st.sampled_from(MATRICULES))
+    def trusted_source_feeds(self, number: str) -> None:
+        body = patient(identifier=[ins_identifier(number)], extension=[BIRTH_PLACE, CHECKED])
+        self.callers["trusted"].post("/Patient", json=body)
+
+    @invariant()
+    def nobody_sees_what_is_not_conveyed(self) -> None:
+        fhir = self.callers["ordinary"]
+        conveyed = self._conveyed()
+        hidden = set(MATRICULES) - conveyed
+        for document in self.stored.documents():
+            for answer in _of_one(fhir, document["id"], document["version"]):
+                self._require_without(answer.text, hidden)
+        for answer in _of_all(fhir):
+            self._require_without(answer.text, hidden)
+        for answer in self.answers:
+            self._require_without(answer.text, hidden - self._conveyed_before)
+        self.answers.clear()
+        self._conveyed_before = conveyed
+
+    @invariant()
+    def nobody_finds_by_what_is_not_conveyed(self) -> None:
+        fhir = self.callers["ordinary"]
+        hidden = sorted({"nobody's", *MATRICULES} - self._conveyed())
+        tokens = ",".join(token for number in hidden for token in (number, f"{NIR}|{number}", f"{TEST_NIR}|{number}"))
+        assert fhir.get("/Patient", params={"identifier": tokens}).json()["total"] == 0
+        assert fhir.post("/Patient/_search", data={"identifier": tokens}).json()["total"] == 0
+
+    @invariant()
+    def the_log_tells_of_nobody(self) -> None:
+        written = self.log.getvalue()
+        self._require_without(written, {*MATRICULES, "ADRUN", "ECETINSI", "1975-12-31"})
+        self.log.seek(0)
+        self.log.truncate()
+
+    _conveyed_before: frozenset[str] = frozenset()
+
+    def _conveyed(self) -> frozenset[str]:
+        """The numbers of identities both obtained and checked, read from the facts in the records."""
+        found = set()
+        for document in self.stored.documents(live=True):
+            identity = document["identity"]
+            hidden = {"DOUT", "FICT"} & set(identity["attributes"]) or identity["obstacles"]
+            if identity["obtained"] and identity["check"] and not hidden:
+                numbers = [identity["obtained"]["active"], *identity["obtained"]["history"]]
+                found |= {number["matricule"]["number"] + number["matricule"]["key"] for number in numbers}
+        return frozenset(found)
+
+    def _live(self) -> list[str]:
+        return self.stored.ids(live=True)
+
+    def _one(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(self._live()))
+
+    def _change(self, data: st.DataObject, edit: Callable[[Json], Json], caller: str = "ordinary") -> None:
+        self._put(caller, self._one(data), edit)
+
+    def _put(self, caller: str, id_: str, edit: Callable[[Json], Json]) -> None:
+        read = self.callers[caller].get(f"/Patient/{id_}").json()
+        headers = {"If-Match": f'W/"{read["meta"]["versionId"]}"'}
+        self._ask(caller, "PUT", f"/Patient/{read['id']}", edit(deepcopy(read)), headers)
+
+    def _ask(self, caller: str, method: str, path: str, body: Json | None, headers: Json | None = None) -> None:
+        answer = self.callers[caller].request(method, path, json=body, headers=headers)
+        assert answer.status_code < 500, answer.text
+        if caller == "ordinary":
+            self.answers.append(answer)
+
+    def _require_without(self, text: str, numbers: set[str] | frozenset[str]) -> None:
+        assert not [number for number in numbers if number in text], text
+
+
+def test_no_sequence_of_requests_shows_a_matricule_that_is_not_conveyed(
+    callers: dict[str, httpx.Client], mongod: Mongod
+) -> None:
+    log = io.StringIO()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=log))
+    Clients.callers, Clients.log = callers, log
+    with pymongo.MongoClient[Json](mongod.uri) as client:
+        Clients.stored = Stored(client)
+        try:
+            run_state_machine_as_test(
+                Clients,
+                settings=settings(
+                    max_examples=20,
+                    stateful_step_count=12,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            structlog.reset_defaults()
