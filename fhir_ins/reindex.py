@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pymongo
 
 from fhir_ins.api.patients import draft, known_patient
-from fhir_ins.frcore.profiles import FrCore, fr_core
+from fhir_ins.conformance import configured_fr_core
+from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
@@ -36,7 +37,7 @@ async def reindex(settings: Settings, *, only_if_needed: bool = False) -> Count:
     database = Database(
         settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
     )
-    ours, edition, count = Writing(settings.fr_core), fr_core(settings.fr_core), Count()
+    ours, edition, count = Writing(settings.fr_core), configured_fr_core(settings), Count()
     try:
         await database.prepare()
         if only_if_needed and await _is_written(database, ours):

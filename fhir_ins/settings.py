@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         description="Release of FR Core that Patients are written in. A store has one: fhir-ins reindex changes it.",
     )
     wrong_key_is_error: bool = Field(True, description="Refuse a matricule whose key is wrong.")
+    ig_packages: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Further IG packages whose profiles are judged: .tgz files, comma-separated."
+    )
     insi_endpoint: HttpUrl | None = Field(None, description="The téléservice INSi; without it $ins-fetch answers 502.")
     insi_pkcs12: Path | None = Field(None, description="The organisation's client certificate, a PKCS#12 file.")
     insi_pkcs12_passphrase: SecretStr = Field(
@@ -63,7 +66,7 @@ class Settings(BaseSettings):
     insi_total_timeout: float = Field(20.0, gt=0, description="Seconds for one whole call of INSi.")
     insi_retry_after: int = Field(30, ge=1, description="Seconds of Retry-After when INSi is away.")
 
-    @field_validator("rights", mode="before")
+    @field_validator("rights", "ig_packages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value

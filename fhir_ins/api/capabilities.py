@@ -5,6 +5,7 @@ server itself works by (search parameters, operations).
 """
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -22,6 +23,8 @@ from fhir_ins.fhir.search_parameters import PARAMETERS
 from fhir_ins.settings import Settings
 
 _MODES = ("full", "normative")
+_STATEMENT = "capability/capability-statement.json"
+_VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 
 
 async def capabilities(request: Request) -> Response:
@@ -31,9 +34,17 @@ async def capabilities(request: Request) -> Response:
     return json_response(context_of(request).capability)
 
 
+@cache
+def interactions_of(type_: str) -> frozenset[str]:
+    """The codes of what is offered on a type (read, create…); none of a type that is not served."""
+    (rest,) = artifact(_STATEMENT)["rest"]
+    offered = (resource["interaction"] for resource in rest["resource"] if resource["type"] == type_)
+    return frozenset(interaction["code"] for interactions in offered for interaction in interactions)
+
+
 def capability_statement(settings: Settings) -> bytes:
     """The CapabilityStatement of this server, as bytes."""
-    stated = artifact("capability/capability-statement.json")
+    stated = artifact(_STATEMENT)
     configured = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
     (rest,) = stated["rest"]
     return serialise(
@@ -61,5 +72,5 @@ def _completed(resource: dict[str, Any]) -> dict[str, Any]:
             }
             for parameter in parameters
         ],
-        "operation": [{"name": found["code"], "definition": found["url"]} for found in definitions],
+        "operation": [*({"name": found["code"], "definition": found["url"]} for found in definitions), _VALIDATE],
     }

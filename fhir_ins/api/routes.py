@@ -17,11 +17,13 @@ from fhir_ins.api.ins_verify import ins_verify, ins_verify_instance
 from fhir_ins.api.read import read
 from fhir_ins.api.search import search
 from fhir_ins.api.update import update
+from fhir_ins.api.validate import validate, validate_instance
 from fhir_ins.api.vread import vread
 from fhir_ins.fhir.outcome import MethodNotAllowed
 
 _PATIENT = f"{BASE}/Patient"
 _ID = "{id:fhir_id}"
+_ANY = f"{BASE}/{{type:fhir_type}}"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -32,7 +34,14 @@ class _FhirId(StringConvertor):
     regex = r"[A-Za-z0-9\-.]{1,64}"
 
 
+class _FhirType(StringConvertor):
+    """The name of a resource type. https://hl7.org/fhir/R4/resourcelist.html"""
+
+    regex = r"[A-Z][A-Za-z]{1,63}"
+
+
 register_url_convertor("fhir_id", _FhirId())
+register_url_convertor("fhir_type", _FhirType())
 
 
 def _route(path: str, **endpoints: Endpoint) -> Route:
@@ -60,6 +69,8 @@ ROUTES: list[BaseRoute] = [
     _route(f"{_PATIENT}/{_ID}/$ins-fetch", POST=ins_fetch_instance),
     _route(f"{_PATIENT}/{_ID}/$ins-verify", POST=ins_verify_instance),
     _route(f"{_PATIENT}/{_ID}/_history/{{vid}}", GET=vread),
+    _route(f"{_ANY}/$validate", GET=validate, POST=validate),
+    _route(f"{_ANY}/{_ID}/$validate", GET=validate_instance, POST=validate_instance),
     _route(f"{BASE}/metadata", GET=capabilities),
     _route("/health/live", GET=live),
     _route("/health/ready", GET=ready),

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_ins.fhir.compile_definitions import write
-from fhir_ins.fhir.packages import Json, Package, concepts
+from fhir_ins.fhir.packages import Json, Package, UnreadablePackage, concepts
 from fhir_ins.fhir.structure import definitions
 
 _BASE_KEYS = frozenset({"ele-1", "ext-1", "dom-6"})
@@ -46,6 +46,17 @@ def table(package: Package) -> Json:
             url: list(concepts(found)) for url, found in sorted(package.codesystems.items()) if _whole(found)
         },
     }
+
+
+def package_table(archive: Path) -> Json:
+    """The table of the package in a file. Raises UnreadablePackage, naming the file."""
+    try:
+        return table(Package.read(archive))
+    except UnreadablePackage:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        text = f"{archive} has an artifact that is not as FHIR R4 defines it ({type(error).__name__}: {error})."
+        raise UnreadablePackage(text) from error
 
 
 def _judged(structure: Json) -> bool:
@@ -204,7 +215,7 @@ def _enumerated(expansion: Mapping[str, Any]) -> Iterator[Json]:
 def main(arguments: list[str]) -> None:
     if len(arguments) != 2:
         sys.exit("usage: python -m fhir_ins.fhir.compile_profiles <package.tgz> <table.json>")
-    write(table(Package.read(Path(arguments[0]))), Path(arguments[1]))
+    write(package_table(Path(arguments[0])), Path(arguments[1]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_ins.fhir.outcome import BadRequest, Issue
 
-_RESOURCES = frozenset({"Patient"})
+_RESOURCES = frozenset({"Patient", "Resource"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,10 @@ def _read(given: list[dict[str, Any]], expected: Mapping[str, Parameter], path: 
         elif parameter.value_name not in item:
             text = f"The parameter {parameter.name} is given in {parameter.value_name}."
             issues.append(Issue("structure", text, here))
-        elif parameter.value_name == "resource" and item["resource"]["resourceType"] != parameter.type:
+        elif parameter.value_name == "resource" and parameter.type not in (
+            "Resource",
+            item["resource"]["resourceType"],
+        ):
             text = f"The parameter {parameter.name} is a {parameter.type}."
             issues.append(Issue("structure", text, f"{here}.resource"))
         elif parameter.type is None:

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Self, cast
@@ -32,8 +33,12 @@ class Package:
         """A .tgz as registries give them. Raises UnreadablePackage."""
         try:
             files = dict(_files(archive))
-        except (OSError, tarfile.TarError, EOFError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise UnreadablePackage(f"{archive} is no FHIR package (.tgz): {error}.") from error
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise UnreadablePackage(f"{archive} is no FHIR package: it is no whole .tgz archive.") from error
+        except OSError as error:
+            raise UnreadablePackage(f"{archive} cannot be read: {error.strerror or error}.") from error
+        except ValueError as error:
+            raise UnreadablePackage(f"{archive} has a file that is no JSON: {error}.") from error
         if "package.json" not in files:
             raise UnreadablePackage(f"{archive} is no FHIR package: it has no package/package.json.")
         return cls(files.values(), files["package.json"])

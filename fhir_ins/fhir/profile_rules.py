@@ -158,12 +158,13 @@ class Rules:
             return None
 
         def judge(item: Item, resource: Resource) -> Breaches:
-            made = self._made.get(exact) or self._profile(exact)
+            made = self._made.get(exact) or self.prepare(exact)
             return made(item, resource)
 
         return judge
 
-    def _profile(self, exact: str) -> Judge:
+    def prepare(self, exact: str) -> Judge:
+        """Compile a profile (`url|version`). Raises LookupError when it is not loaded."""
         root = self._structures.tree(exact)
         if root is None:
             raise LookupError(f"{exact} is not loaded")

@@ -26,6 +26,10 @@ Table = Mapping[str, Any]
 _R4 = "4.0.1"
 
 
+class BadProfile(ValueError):
+    """A profile is not as R4 defines profiles; the text names it."""
+
+
 def _nothing(_rule: str, _value: Any) -> bool:
     return False
 
@@ -54,6 +58,14 @@ class Profiles:
     def knows(self, canonical: str) -> bool:
         """Whether this profile is loaded, in the version the canonical names if it names one; R4's types always."""
         return self._structures.find(canonical) is not None or _base_type(canonical) is not None
+
+    def prepare(self, canonicals: Iterable[str]) -> None:
+        """Compile these profiles now rather than when they are first needed. Raises BadProfile for one that cannot."""
+        for canonical in canonicals:
+            try:
+                self._rules.prepare(self._structures.canonical(canonical) or canonical)
+            except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+                raise BadProfile(f"{canonical} cannot be compiled ({type(error).__name__}: {error})") from error
 
     def judge(self, resource: Json, *canonicals: str) -> list[Issue]:
         """What breaks these profiles and the definitions of the extensions in it, with FHIRPath expressions.
