@@ -60,7 +60,7 @@ class View:
 
     def __init__(self, elements: Iterable[Element], structures: Structures) -> None:
         self.structures = structures
-        self.elements: list[Element] = list(elements)
+        self.elements: list[Element] = list(dict.fromkeys(elements))
         for element in self.elements:  # grows while it is read: a profile's root may have a profile of its own
             for canonical in _only_profile(element):
                 tree = structures.tree(canonical)
