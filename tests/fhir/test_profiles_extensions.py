@@ -79,7 +79,7 @@ CONTEXTS: list[tuple[list[Json], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("context", "allowed"), CONTEXTS, ids=lambda found: str(found)[:60])
+@pytest.mark.parametrize(("context", "allowed"), CONTEXTS, ids=[str(context) for context, _ in CONTEXTS])
 def test_an_extension_stands_where_its_context_allows(context: list[Json], allowed: set[str]) -> None:
     profiles = registry(extension(STRING, context=context))
     for place, (content, expression) in PLACES.items():
