@@ -14,7 +14,7 @@ from starlette.responses import Response
 from fhir_ins import __version__
 from fhir_ins.api.context import context_of
 from fhir_ins.api.negotiation import require_json_answer
-from fhir_ins.api.operation_input import FETCH, VERIFY, operation_definition
+from fhir_ins.api.operation_input import OPERATIONS, operation_definition
 from fhir_ins.api.responses import json_response
 from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.json import serialise
@@ -60,7 +60,7 @@ def capability_statement(settings: Settings) -> bytes:
 
 def _completed(resource: dict[str, Any]) -> dict[str, Any]:
     parameters = PARAMETERS[resource["type"]].values()
-    definitions = (operation_definition(name) for name in (FETCH, VERIFY))
+    definitions = (operation_definition(name) for name in OPERATIONS)
     return {
         **resource,
         "searchParam": [

@@ -10,11 +10,15 @@ from starlette.requests import Request
 from fhir_ins.fhir.outcome import NotAcceptable, UnsupportedMediaType
 
 JSON = "application/fhir+json; charset=utf-8"
+PNG = "image/png"
+SVG = "image/svg+xml"
 
 _JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
 _WILDCARDS = frozenset({"*/*", "application/*", "text/*"})
 _FORMATS = _JSON_TYPES | {"json"}
 _R4 = "This server speaks FHIR R4: use fhirVersion=4.0, or leave it out."
+_PICTURES = (PNG, SVG)
+_QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?", re.ASCII)
 _ZERO = re.compile(r"q=0(\.0*)?")
 
 
@@ -69,3 +73,38 @@ def _is_r4(parameters: list[str]) -> bool:
 def _media_type(text: str) -> tuple[str, list[str]]:
     name, *parameters = (part.strip().lower() for part in text.split(";"))
     return name, parameters
+
+
+def picture_answer(request: Request) -> str | None:
+    """The picture type that `_format` (which prevails) or Accept prefers to JSON; None where JSON is the answer.
+
+    For the one operation that draws; raises NotAcceptable as `require_json_answer` does where neither is wanted.
+    """
+    wanted = request.query_params.get("_format")
+    if wanted is not None:
+        name, _ = _media_type(wanted.replace(" ", "+"))
+        if name in _PICTURES:
+            return name
+    else:
+        accepted = [_media_type(item) for item in request.headers.get("accept", "*/*").split(",")]
+        json = max(
+            (_quality(parameters) for name, parameters in accepted if name in _JSON_TYPES | _WILDCARDS), default=0
+        )
+        qualities = {picture: _picture_quality(picture, accepted) for picture in _PICTURES}
+        best = max(_PICTURES, key=qualities.__getitem__)
+        if qualities[best] > json:
+            return best
+    require_json_answer(request)
+    return None
+
+
+def _picture_quality(picture: str, accepted: list[tuple[str, list[str]]]) -> float:
+    """The quality Accept gives this type by its own name, else as one of image/*."""
+    given = {name: _quality(parameters) for name, parameters in accepted}
+    return given.get(picture, given.get("image/*", 0.0))
+
+
+def _quality(parameters: list[str]) -> float:
+    """The q of a media range, 1 where it has none; what is no number counts for nothing."""
+    given = next((item.partition("=")[2] for item in parameters if item.startswith("q=")), "1")
+    return float(given) if _QUALITY.fullmatch(given) else 0.0

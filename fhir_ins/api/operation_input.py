@@ -1,4 +1,4 @@
-"""What a caller sends to `$ins-fetch` and `$ins-verify`, read against their OperationDefinitions."""
+"""What a caller sends to an operation, read against its OperationDefinition; the traits of `$ins-fetch`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +17,9 @@ from fhir_ins.ins.traits import Trait, Traits
 
 FETCH = "ins-fetch"
 VERIFY = "ins-verify"
+IDENTITY = "ins-identity"
+SCAN = "ins-scan"
+OPERATIONS = (FETCH, VERIFY, IDENTITY, SCAN)
 
 _TRAIT_NAMES = ("family", "given", "gender", "birthDate", "birthDateIns", "birthPlace")
 
@@ -38,7 +41,7 @@ class FetchInput:
 
 
 def operation_definition(name: str) -> Mapping[str, Any]:
-    """The published OperationDefinition of `ins-fetch` or `ins-verify`."""
+    """The published OperationDefinition of one of `OPERATIONS`."""
     return artifact(f"profiles/OperationDefinition-{name}.json")
 
 

@@ -13,6 +13,8 @@ from fhir_ins.api.create import create
 from fhir_ins.api.delete import delete
 from fhir_ins.api.health import live, ready
 from fhir_ins.api.ins_fetch import ins_fetch, ins_fetch_instance
+from fhir_ins.api.ins_identity import ins_identity
+from fhir_ins.api.ins_scan import ins_scan
 from fhir_ins.api.ins_verify import ins_verify, ins_verify_instance
 from fhir_ins.api.read import read
 from fhir_ins.api.search import search
@@ -66,6 +68,8 @@ ROUTES: list[BaseRoute] = [
     _route(f"{_PATIENT}/_search", POST=search),
     _route(f"{_PATIENT}/$ins-fetch", POST=ins_fetch),
     _route(f"{_PATIENT}/$ins-verify", POST=ins_verify),
+    _route(f"{_PATIENT}/$ins-scan", POST=ins_scan),
+    _route(f"{_PATIENT}/{_ID}/$ins-identity", GET=ins_identity),
     _route(f"{_PATIENT}/{_ID}/$ins-fetch", POST=ins_fetch_instance),
     _route(f"{_PATIENT}/{_ID}/$ins-verify", POST=ins_verify_instance),
     _route(f"{_PATIENT}/{_ID}/_history/{{vid}}", GET=vread),

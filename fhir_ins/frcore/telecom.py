@@ -1,14 +1,12 @@
-"""The MSSanté citizen address, which is the matricule itself: `<15 characters>@patient.mssante.fr`.
-
-Source: ANS samples of CDA and HL7 v2 (`mailto:279035121518989@patient.mssante.fr`).
-"""
+"""The MSSanté citizen address among the contact points of a Patient; it is a matricule (see `ins.wire.mssante`)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.wire.mssante import CITIZEN_DOMAIN
 
-_DOMAIN = "@patient.mssante.fr"
+_DOMAIN = f"@{CITIZEN_DOMAIN}"
 
 
 def is_citizen_address(contact: Mapping[str, Any]) -> bool:

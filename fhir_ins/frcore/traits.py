@@ -24,7 +24,7 @@ from fhir_ins.ins.comparison import starts
 from fhir_ins.ins.traits import Sex, Traits, birth_date_fault, birth_place_fault
 
 SEX_OF_GENDER: Mapping[str | None, str] = {"male": Sex.MALE.value, "female": Sex.FEMALE.value}
-_GENDER_OF_SEX = {sex: gender for gender, sex in SEX_OF_GENDER.items()}  # any other sex is unknown
+GENDER_OF_SEX = {sex: gender for gender, sex in SEX_OF_GENDER.items()}  # any other sex is unknown
 _BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
 _LUNAR = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -109,7 +109,7 @@ def with_traits(patient: Json, traits: Traits) -> Json:
     The birth date is then INSi's, no more completed locally.
     """
     changed = _with_official_name(patient, traits)
-    changed["gender"] = _GENDER_OF_SEX.get(traits.sex or "", "unknown")
+    changed["gender"] = GENDER_OF_SEX.get(traits.sex or "", "unknown")
     date = fhir_date(traits.birth_date or "")
     changed.pop("birthDate", None)
     if date:
