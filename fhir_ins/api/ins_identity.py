@@ -24,7 +24,6 @@ from fhir_ins.ins.datamatrix_picture import CAPTION, png, svg
 from fhir_ins.ins.identity import Identity
 from fhir_ins.ins.malformed import Malformed
 from fhir_ins.ins.national_identity import NationalIdentity
-from fhir_ins.ins.traits import Traits
 from fhir_ins.ins.wire.cda import record_target
 from fhir_ins.ins.wire.cx import dmp_cx, pam_cx
 from fhir_ins.ins.wire.mssante import citizen_address
@@ -78,13 +77,12 @@ def _conveyed(identity: Identity) -> NationalIdentity:
 
 
 def _identity_parts(ins: NationalIdentity) -> list[Json | None]:
-    traits = Traits(ins.family, ins.given, ins.sex.value, ins.birth_date, ins.birth_place)
     return [
         part("matricule", "String", str(ins.matricule)),
         part("number", "String", ins.matricule.number),
         part("key", "String", ins.matricule.key),
         part("oid", "String", ins.oid.value),
-        *trait_parts(traits),
+        *trait_parts(ins.traits),
     ]
 
 

@@ -51,6 +51,10 @@ class NationalIdentity:
         )
 
     @property
+    def traits(self) -> Traits:
+        return Traits(self.family, self.given, self.sex.value, self.birth_date, self.birth_place)
+
+    @property
     def first_given(self) -> str:
         """The first given name of the birth certificate."""
         return self.given[0]
