@@ -59,7 +59,12 @@ def _conveyed(identity: Identity) -> NationalIdentity:
     matricule is kept without being shown makes no difference, to no caller.
     """
     if not identity.conveys or identity.obtained is None:
-        if identity.check is None:
+        if identity.obstacles:
+            text = (
+                f"This identity is marked {', '.join(sorted(identity.obstacles))}: nothing of it is conveyed while the "
+                "mark stands in identityReliability."
+            )
+        elif identity.check is None:
             text = (
                 "This identity is not qualified, so its INS is not conveyed: obtain it with Patient/{id}/$ins-fetch, "
                 "and record the check of an identity document (identityStatus VALI)."

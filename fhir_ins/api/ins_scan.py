@@ -10,7 +10,7 @@ from base64 import b64decode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.context import Context, caller_of, context_of
 from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import SCAN, operation_arguments
 from fhir_ins.api.responses import resource_response
@@ -39,8 +39,7 @@ async def ins_scan(request: Request) -> Response:
     content = read(found) if isinstance(found, str) else found
     if isinstance(content, Malformed):
         raise Unprocessable(content.reason, argument.expression, code="value")
-    tolerant = not context_of(request).settings.wrong_key_is_error
-    return resource_response(answer(*_parts(content, wrong_key_is_tolerated=tolerant)))
+    return resource_response(answer(*_parts(content, context_of(request))))
 
 
 async def _scanned(name: str, argument: Argument) -> str | Malformed:
@@ -55,15 +54,15 @@ async def _scanned(name: str, argument: Argument) -> str | Malformed:
     return payload if isinstance(payload, Malformed) else text_of(payload)
 
 
-def _parts(content: Content, *, wrong_key_is_tolerated: bool) -> list[Json | None]:
+def _parts(content: Content, context: Context) -> list[Json | None]:
     oid, key_is_right = ins_oid(content.oid), content.matricule.key_is_right
-    usable = key_is_right or wrong_key_is_tolerated
-    patient = {"name": "patient", "resource": scanned_patient(content, oid)} if oid and usable else None
+    usable = key_is_right or not context.settings.wrong_key_is_error
+    patient = scanned_patient(content, oid, context.fr_core) if oid and usable else None
     return [
         part("matricule", "String", str(content.matricule)),
         part("keyIsRight", "Boolean", key_is_right),
         part("oid", "String", content.oid),
         part("oidIsIns", "Boolean", oid is not None),
         *trait_parts(content.traits),
-        patient,
+        {"name": "patient", "resource": patient} if patient else None,
     ]

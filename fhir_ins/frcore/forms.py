@@ -38,7 +38,7 @@ def forms(bare: Json, identity: Identity, fr_core: FrCore) -> Forms:
     """All forms of a Patient given without the elements the server owns (see `bare`)."""
     stated = with_statement(bare, identity, fr_core.release)
     wanted = (PATIENT,) if identity.obtained or _claims(bare) else ()
-    plain = _claiming(_with_addresses_of(stated, None), wanted, fr_core)
+    plain = claiming(_with_addresses_of(stated, None), wanted, fr_core)
     if not (identity.obtained or identity.supplied or identity.withdrawn):
         return Forms(plain)
     own = identity.obtained.active.matricule if identity.obtained else None
@@ -48,10 +48,10 @@ def forms(bare: Json, identity: Identity, fr_core: FrCore) -> Forms:
     others = {number["value"]: number for number in former if number["value"] not in told}
     addressed = _with_addresses_of(stated, own)
     profiles = (PATIENT_INS, *wanted) if _has_whole_traits(identity) else wanted
-    full = _claiming(_numbered(addressed, numbers), profiles, fr_core)
+    full = claiming(_numbered(addressed, numbers), profiles, fr_core)
     reference = full
     if others:
-        reference = _claiming(_numbered(addressed, [*others.values(), *numbers]), profiles, fr_core)
+        reference = claiming(_numbered(addressed, [*others.values(), *numbers]), profiles, fr_core)
     if identity.conveys:
         return Forms(full, plain, reference if others else None)
     return Forms(plain, None, reference)
@@ -79,7 +79,7 @@ def with_claims(patient: Json, claims: list[str]) -> Json:
     return {**rest, "meta": changed} if changed else rest
 
 
-def _claiming(form: Json, profiles: Sequence[str], fr_core: FrCore) -> Json:
+def claiming(form: Json, profiles: Sequence[str], fr_core: FrCore) -> Json:
     """The form with a claim of the first of these profiles that it conforms to, or with none.
 
     Where a profile is claimed, social security numbers stand beside its slices (see `nss_beside_slices`).
@@ -89,9 +89,9 @@ def _claiming(form: Json, profiles: Sequence[str], fr_core: FrCore) -> Json:
     own = [nss_beside_slices(identifier) for identifier in form.get("identifier", ())]
     beside = with_list(form, "identifier", own) if own else form
     for profile in profiles:
-        claiming = with_claims(beside, [fr_core.release.claim(profile)])
-        if fr_core.conforms(claiming, profile):
-            return claiming
+        claimed = with_claims(beside, [fr_core.release.claim(profile)])
+        if fr_core.conforms(claimed, profile):
+            return claimed
     return with_claims(beside, [])
 
 

@@ -82,9 +82,13 @@ def obtained_identifiers(obtained: Obtained, release: Release) -> list[Json]:
     numbers = {(number.oid, str(number.matricule)): number for number in obtained.history}
     numbers.pop((obtained.active.oid, str(obtained.active.matricule)), None)
     former = [number for number in numbers.values() if ins_oid(number.oid) in _MAY_HAVE_BEEN]
-    oid = ins_oid(obtained.active.oid)
-    use = release.nia_use if oid is InsOid.NIA else "official"
-    return [*([identifier(obtained.active, use, release)] if oid else []), *old_identifiers(former, release)]
+    active = [active_identifier(obtained.active, release)] if ins_oid(obtained.active.oid) else []
+    return [*active, *old_identifiers(former, release)]
+
+
+def active_identifier(number: InsNumber, release: Release) -> Json:
+    """The slice of a number in use, whose authority is an INS one."""
+    return identifier(number, release.nia_use if number.oid == InsOid.NIA else "official", release)
 
 
 def old_identifiers(numbers: Iterable[InsNumber], release: Release) -> list[Json]:

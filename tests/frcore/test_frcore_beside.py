@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from frcore.records import FR_CORE
 
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.beside import internal_identifiers, used_name
@@ -64,7 +65,7 @@ def test_a_scanned_patient_says_the_traits_and_that_they_are_to_be_verified(
 ) -> None:
     number = Matricule("180032B020401", "23")
     content = Content(number, InsOid.NIR, "CORSE", ("ANTHONY", "LUC"), Sex.MALE, birth_date, birth_place)
-    patient = scanned_patient(content, InsOid.NIR)
+    patient = scanned_patient(content, InsOid.NIR, FR_CORE)
     assert validate(patient) == []
     assert traits_of(patient) == content.traits
     parts = next(found for found in patient["extension"] if found["url"].endswith("identity-reliability"))["extension"]
