@@ -27,6 +27,7 @@ from fhir_ins.ins.status import Attribute, Obstacle
 
 PROVISIONAL = "PROV"
 VALIDATED = "VALI"
+INSI = "INSI"
 
 # Documents of high confidence: those FR Core has a code for in some release, and AV, the Appli carte Vitale, which IHE
 # PAM France has (ZFD-7) and FR Core lacks (RNIV 1 for the kinds of document; FR Core issue 241).
@@ -34,6 +35,7 @@ SUFFICIENT_MEANS = frozenset({"AC", "AN", "AV", "CE", "CN", "CS", "DC", "IE", "L
 
 _SERVER_PARTS = frozenset({"identityStatus", "validationDate", "validationMode"})
 _COLLECTION_PARTS = frozenset({"methodCollection", "dateCollection"})
+_SINGLE_PARTS = _SERVER_PARTS | _COLLECTION_PARTS
 # What a status code says, by its system: PROV or VALI of 2.2.0.
 _STATUSES: Mapping[str, Mapping[str, str]] = {
     IDENTITY_STATUSES: {PROVISIONAL: PROVISIONAL, VALIDATED: VALIDATED},
@@ -93,33 +95,27 @@ def misused_parts(patient: Mapping[str, Any]) -> list[Issue]:
     for index, extension in enumerate(patient.get("extension", ())):
         if extension.get("url") != IDENTITY_RELIABILITY:
             continue
-        parts = [part for part in extension.get("extension", ()) if part.get("url") in _SERVER_PARTS]
+        parts = [part for part in extension.get("extension", ()) if part.get("url") in _SINGLE_PARTS]
         names = [part["url"] for part in parts]
-        issues += [
-            Issue("business-rule", text, f"Patient.extension[{index}]")
-            for text in (
-                *filter(None, map(_misuse, parts)),
-                *(_TWICE for name in _SERVER_PARTS if names.count(name) > 1),
-            )
-        ]
+        texts = [text for part in parts if (text := _misuse(part))]
+        texts += [f"{name} stands once in each identityReliability." for name in _SINGLE_PARTS if names.count(name) > 1]
+        issues += [Issue("business-rule", text, f"Patient.extension[{index}]") for text in texts]
     return issues
 
 
-_TWICE = "identityStatus, validationDate and validationMode stand once in each identityReliability: repeat the whole."
-
-
 def _misuse(part: Json) -> str | None:
-    """Why a part cannot be understood: a status code of a system that has none such, a mode of another system."""
-    coding = part.get("valueCoding", {})
+    """Why a part cannot be understood: its code is one of a system that it does not name."""
+    name, coding = part["url"], part.get("valueCoding", {})
     system, code = coding.get("system"), coding.get("code")
-    if part["url"] == "identityStatus" and code in _STATUS_CODES:
+    known: list[str] = []
+    if name == "identityStatus" and code in _STATUS_CODES:
         known = [url for url, codes in _STATUSES.items() if code in codes]
-        return (
-            None if (system or IDENTITY_STATUSES) in known else f"The status {code} is a code of {' or '.join(known)}."
-        )
-    if part["url"] == "validationMode" and system not in (VALIDATION_MODES, None):
-        return f"validationMode is a code of {VALIDATION_MODES}."
-    return None
+        system = system or IDENTITY_STATUSES
+    elif name == "validationMode" and system:
+        known = [VALIDATION_MODES]
+    elif name == "methodCollection" and code == INSI and system:
+        known = [COLLECTION_METHODS]
+    return f"This code of {name} is one of {' or '.join(known)}." if known and system not in known else None
 
 
 def without_statement(patient: Json) -> Json:
@@ -134,7 +130,7 @@ def without_statement(patient: Json) -> Json:
     others = [extension for extension in found if not _stated(extension)]
     main = next((extension for extension in found if _status(extension)), {})
     method = extension_value(main, "methodCollection", "Coding") or {}
-    dropped = _SERVER_PARTS | (_COLLECTION_PARTS if method.get("code") in ("INSI", None) else frozenset())
+    dropped = _SERVER_PARTS | (_COLLECTION_PARTS if method.get("code") in (INSI, None) else frozenset())
     kept = [part for part in main.get("extension", ()) if part.get("url") not in dropped and not _mark(part)]
     rest = [extension for extension in patient["extension"] if extension.get("url") != IDENTITY_RELIABILITY]
     shell = {"url": IDENTITY_RELIABILITY, "extension": kept}
@@ -179,7 +175,7 @@ def _statement(collected: list[Json], identity: Identity, release: Release) -> l
     parts = list(collected)
     if identity.obtained:
         parts = [part for part in parts if part.get("url") not in _COLLECTION_PARTS]
-        parts.append(_part("methodCollection", COLLECTION_METHODS, "INSI"))
+        parts.append(_part("methodCollection", COLLECTION_METHODS, INSI))
         if identity.obtained.on:
             parts.append({"url": "dateCollection", "valueDate": identity.obtained.on})
     parts.append(_part("identityStatus", IDENTITY_STATUSES, VALIDATED if identity.check else PROVISIONAL))

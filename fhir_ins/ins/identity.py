@@ -6,6 +6,7 @@ The status is derived from it and from nothing else. Source: RNIV 1; `ins.status
 from dataclasses import dataclass, replace
 
 from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.oid import ins_oid
 from fhir_ins.ins.status import BLOCKING, MATRICULE, TRANSITIONS, Attribute, Event, MatriculeFate, Obstacle, Status
 from fhir_ins.ins.traits import Traits
 
@@ -78,9 +79,10 @@ class Identity:
 
     @property
     def conveys(self) -> bool:
-        """Whether everyone who may read sees the matricule; INSi must have given all five traits with it."""
-        shared = MATRICULE[self.status] is MatriculeFate.CONVEYED and not self.obstacles
-        return shared and self.obtained is not None and self.obtained.traits.complete
+        """Whether everyone who may read sees the matricule: an INS by its OID, with all five traits of INSi."""
+        if MATRICULE[self.status] is not MatriculeFate.CONVEYED or self.obstacles or self.obtained is None:
+            return False
+        return ins_oid(self.obtained.active.oid) is not None and self.obtained.traits.complete
 
     @property
     def blocked(self) -> bool:

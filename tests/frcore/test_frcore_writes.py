@@ -19,7 +19,14 @@ from people import (
 )
 
 from fhir_ins.fhir.outcome import FhirError, Forbidden, PreconditionFailed, Unprocessable
-from fhir_ins.frcore.canonical import BIRTH_LIST_GIVEN_NAME, BIRTH_PLACE, COMMUNES, INSEE_CODE, LUNAR_DATE
+from fhir_ins.frcore.canonical import (
+    BIRTH_LIST_GIVEN_NAME,
+    BIRTH_PLACE,
+    COLLECTION_METHODS,
+    COMMUNES,
+    INSEE_CODE,
+    LUNAR_DATE,
+)
 from fhir_ins.frcore.forms import forms, with_claims
 from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.writes import attached, supplied_numbers, written
@@ -44,6 +51,10 @@ def refusal(body: Json, before: Known | None = None, by: Any = None) -> FhirErro
     with pytest.raises(FhirError) as caught:
         written(body, before, by or writer())
     return caught.value
+
+
+def coded(method: str, system: str = COLLECTION_METHODS) -> Json:
+    return {"url": "methodCollection", "valueCoding": {"system": system, "code": method}}
 
 
 def name(family: str, *given: str) -> list[Json]:
@@ -537,6 +548,20 @@ class TestContradictions:
         twice = reliability("PROV")
         twice["extension"] += reliability("VALI")["extension"]
         assert isinstance(refusal(patient(extension=[twice])), Unprocessable)
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            [coded("CV"), coded("INSI")],
+            [coded("INSI", "urn:animals")],
+            [{"url": "dateCollection", "valueDate": "2026-11-20"}] * 2,
+        ],
+    )
+    def test_nor_is_it_guessed_whether_insi_was_asked(self, parts: list[Json]) -> None:
+        said = reliability("PROV")
+        said["extension"] += parts
+        (issue,) = refusal(patient(extension=[said])).issues
+        assert issue.expression == "Patient.extension[0]"
 
 
 class TestWhereAMatriculeMayStand:

@@ -92,3 +92,8 @@ def test_a_matricule_is_not_conveyed_without_its_five_traits(trait: str) -> None
     assert RECORDS[QUAL].conveys
     incomplete = replace(OBTAINED, traits=replace(OBTAINED.traits, **{trait: () if trait == "given" else None}))
     assert not replace(RECORDS[QUAL], obtained=incomplete).conveys
+
+
+def test_a_number_under_another_authority_is_never_conveyed() -> None:
+    foreign = replace(OBTAINED, active=replace(ACTIVE, oid="1.2.250.1.213.1.4.13"))
+    assert not replace(RECORDS[QUAL], obtained=foreign).conveys
