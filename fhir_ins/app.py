@@ -12,7 +12,9 @@ from fhir_ins.api.access_log import AccessLog
 from fhir_ins.api.capabilities import capability_statement
 from fhir_ins.api.context import Context
 from fhir_ins.api.errors import HANDLERS
+from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
+from fhir_ins.artifacts import profiles
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.fhir.structure import validate
 from fhir_ins.insi.certificate import load_certificate
@@ -42,6 +44,7 @@ def application(settings: Settings) -> FastAPI:
                 database=database,
                 resources=Resources(database),
                 fr_core=fr_core,
+                published=Published(profiles()),
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
                 capability=capability_statement(settings),

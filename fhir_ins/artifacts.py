@@ -1,4 +1,4 @@
-"""Our published FHIR artifacts: `profiles/` and `capability/`, inside the wheel or in the checkout."""
+"""Our FHIR artifacts: `profiles/` and `capability/`, inside the wheel or in the checkout."""
 
 from functools import cache
 from pathlib import Path
@@ -17,5 +17,5 @@ def artifact(path: str) -> dict[str, Any]:
 
 
 def profiles() -> list[dict[str, Any]]:
-    """Every resource in `profiles/`."""
-    return [artifact(f"profiles/{file.name}") for file in sorted((_ROOT / "profiles").glob("*.json"))]
+    """Every artifact in `profiles/`; the examples below it are none."""
+    return [artifact(f"profiles/{path.name}") for path in sorted((_ROOT / "profiles").glob("*.json"))]

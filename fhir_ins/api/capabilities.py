@@ -19,7 +19,7 @@ from fhir_ins.api.responses import json_response
 from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.outcome import BadRequest
-from fhir_ins.fhir.search_parameters import PARAMETERS
+from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.settings import Settings
 
 _MODES = ("full", "normative")
@@ -61,6 +61,11 @@ def capability_statement(settings: Settings) -> bytes:
 def _completed(resource: dict[str, Any]) -> dict[str, Any]:
     parameters = PARAMETERS[resource["type"]].values()
     definitions = (operation_definition(name) for name in OPERATIONS)
+    operations = [
+        {"name": found["code"], "definition": found["url"]}
+        for found in definitions
+        if resource["type"] in found["resource"]
+    ]
     return {
         **resource,
         "searchParam": [
@@ -72,5 +77,5 @@ def _completed(resource: dict[str, Any]) -> dict[str, Any]:
             }
             for parameter in parameters
         ],
-        "operation": [*({"name": found["code"], "definition": found["url"]} for found in definitions), _VALIDATE],
+        "operation": [*operations, _VALIDATE],
     }

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from fhir_ins.fhir.outcome import BadRequest, PreconditionFailed
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,15})"', re.ASCII)
+_TAGS = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 def expected_version(request: Request) -> int | None:
@@ -28,7 +29,7 @@ def require_version(expected: int | None, number: int) -> None:
         )
 
 
-def not_modified(request: Request, number: int) -> bool:
-    """Whether If-None-Match names this version (or any)."""
+def not_modified(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names the version of this tag (or any)."""
     header = request.headers.get("if-none-match")
-    return header is not None and (header.strip() == "*" or str(number) in _ETAG.findall(header))
+    return header is not None and (header.strip() == "*" or tag in _TAGS.findall(header))

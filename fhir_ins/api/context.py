@@ -6,6 +6,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from fhir_ins.api.published import PUBLISHED, Published
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.insi.port import Insi
 from fhir_ins.security.caller import Caller
@@ -24,6 +25,7 @@ class Context:
     database: Database
     resources: Resources
     fr_core: FrCore
+    published: Published
     insi: Insi | None
     cursor_key: bytes
     capability: bytes
@@ -37,6 +39,17 @@ def caller_of(request: Request) -> Caller:
     """Until tokens exist, every caller is the one the settings describe."""
     settings = context_of(request).settings
     return Caller(settings.tenant, "anonymous", settings.rights)
+
+
+def type_of(request: Request) -> str:
+    """The type of resource an address names; the addresses of Patients are written out."""
+    return str(request.path_params.get("type", "Patient"))
+
+
+def source_of(request: Request, type_: str) -> Resources | Published:
+    """Where resources of this type are read and searched."""
+    context = context_of(request)
+    return context.published if type_ in PUBLISHED else context.resources
 
 
 def base_url(request: Request) -> str:

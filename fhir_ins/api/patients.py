@@ -15,6 +15,7 @@ from fhir_ins.fhir.outcome import Conflict, Gone, NotFound
 from fhir_ins.frcore.forms import bare, forms
 from fhir_ins.frcore.known import Known, Writer
 from fhir_ins.frcore.profiles import FrCore
+from fhir_ins.frcore.search_parameters import further_keys
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.documents import Draft
 from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
@@ -42,7 +43,8 @@ def without_server_elements(resource: dict[str, Any]) -> dict[str, Any]:
 def draft(known: Known, fr_core: FrCore) -> Draft:
     """The Patient in all its forms, ready to be stored."""
     found = forms(known.patient, known.identity, fr_core)
-    return Draft(found.conveyed, found.concealed, found.reference, known.identity)
+    further = further_keys(found.conveyed, known.identity)
+    return Draft(found.conveyed, found.concealed, found.reference, known.identity, further)
 
 
 def writer(request: Request, caller: Caller, *, version_known: bool = True) -> Writer:

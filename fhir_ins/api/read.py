@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.conditional import not_modified
-from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.context import caller_of, source_of, type_of
 from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.patients import gone
 from fhir_ins.api.responses import PRIVATE, version_headers, version_response
@@ -15,9 +15,10 @@ async def read(request: Request) -> Response:
     require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.READ)
-    version = await context_of(request).resources.read(caller, "Patient", request.path_params["id"])
+    type_ = type_of(request)
+    version = await source_of(request, type_).read(caller, type_, request.path_params["id"])
     if version.body is None:
         raise gone(version.updated)
-    if not_modified(request, version.number):
+    if not_modified(request, version.tag):
         return Response(status_code=304, headers={**PRIVATE, **version_headers(version)})
     return version_response(version)

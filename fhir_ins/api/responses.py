@@ -35,7 +35,7 @@ def version_response(version: Version, status: int = 200, headers: Mapping[str, 
 
 
 def version_headers(version: Version) -> dict[str, str]:
-    return {"ETag": f'W/"{version.number}"', "Last-Modified": format_datetime(version.updated, usegmt=True)}
+    return {"ETag": f'W/"{version.tag}"', "Last-Modified": format_datetime(version.updated, usegmt=True)}
 
 
 def location(request: Request, type_: str, version: Version) -> str:

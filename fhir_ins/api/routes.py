@@ -16,6 +16,7 @@ from fhir_ins.api.ins_fetch import ins_fetch, ins_fetch_instance
 from fhir_ins.api.ins_identity import ins_identity
 from fhir_ins.api.ins_scan import ins_scan
 from fhir_ins.api.ins_verify import ins_verify, ins_verify_instance
+from fhir_ins.api.published import PUBLISHED
 from fhir_ins.api.read import read
 from fhir_ins.api.search import search
 from fhir_ins.api.update import update
@@ -26,6 +27,7 @@ from fhir_ins.fhir.outcome import MethodNotAllowed
 _PATIENT = f"{BASE}/Patient"
 _ID = "{id:fhir_id}"
 _ANY = f"{BASE}/{{type:fhir_type}}"
+_PUBLISHED = f"{BASE}/{{type:published}}"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -42,8 +44,15 @@ class _FhirType(StringConvertor):
     regex = r"[A-Z][A-Za-z]{1,63}"
 
 
+class _PublishedType(StringConvertor):
+    """A type of resource of which this server has its own artifacts only."""
+
+    regex = "|".join(PUBLISHED)
+
+
 register_url_convertor("fhir_id", _FhirId())
 register_url_convertor("fhir_type", _FhirType())
+register_url_convertor("published", _PublishedType())
 
 
 def _route(path: str, **endpoints: Endpoint) -> Route:
@@ -75,6 +84,9 @@ ROUTES: list[BaseRoute] = [
     _route(f"{_PATIENT}/{_ID}/_history/{{vid}}", GET=vread),
     _route(f"{_ANY}/$validate", GET=validate, POST=validate),
     _route(f"{_ANY}/{_ID}/$validate", GET=validate_instance, POST=validate_instance),
+    _route(f"{_PUBLISHED}/{_ID}", GET=read),
+    _route(_PUBLISHED, GET=search),
+    _route(f"{_PUBLISHED}/_search", POST=search),
     _route(f"{BASE}/metadata", GET=capabilities),
     _route("/health/live", GET=live),
     _route("/health/ready", GET=ready),

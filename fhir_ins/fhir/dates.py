@@ -48,6 +48,12 @@ def span_of(text: str) -> Span | None:
     return Span(low, low + days * _DAY)
 
 
+def approximate(span: Span) -> Span:
+    """Wider by a tenth of the time between the span and now, as the specification recommends for `ap`."""
+    margin = int(abs(datetime.now(UTC).timestamp() * 1000 - span.low) / 10)
+    return Span(span.low - margin, span.high + margin)
+
+
 def _span_of_time(day: date, time: str, zone: str) -> Span:
     seconds, _, fraction = time.partition(".")
     moment = datetime.fromisoformat(f"{day.isoformat()}T{seconds}{'+00:00' if zone == 'Z' else zone}")

@@ -106,6 +106,8 @@ def _value(parameter: SearchParameter, text: str) -> SearchValue:
         return _date(parameter, text)
     if parameter.kind is Kind.STRING:
         return _unescape(text)
+    if parameter.kind is Kind.URI:
+        return TokenValue(None, _unescape(text))
     system, bar, code = _bar(text)
     if not bar:
         return TokenValue(None, _unescape(text))

@@ -1,6 +1,7 @@
 """The search parameters we serve, and the keys of a resource under each.
 
-Source: https://hl7.org/fhir/R4/patient.html#search and https://hl7.org/fhir/R4/search.html
+Source: https://hl7.org/fhir/R4/patient.html#search, https://hl7.org/fhir/R4/searchparameter-registry.html (those of
+conformance resources and of NamingSystem) and https://hl7.org/fhir/R4/search.html
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +21,12 @@ class Kind(StrEnum):
     DATE = "date"
     STRING = "string"
     TOKEN = "token"  # noqa: S105 - a search parameter type
+    URI = "uri"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A coded value; `system` is None where the element has none."""
+    """A coded value; `system` is None where the element has none. A uri is one too: a code compared as a whole."""
 
     system: str | None
     code: str
@@ -52,11 +54,18 @@ class Keys:
     strings: frozenset[tuple[str, str]]
     dates: frozenset[tuple[str, Span]]
 
+    def __or__(self, other: "Keys") -> "Keys":
+        return Keys(self.tokens | other.tokens, self.strings | other.strings, self.dates | other.dates)
 
-def keys_of(resource: Resource) -> Keys:
-    """All the keys of a resource of a type we serve."""
+
+NO_KEYS = Keys(frozenset(), frozenset(), frozenset())
+
+
+def keys_of(resource: Resource, parameters: Mapping[str, SearchParameter] | None = None) -> Keys:
+    """The keys of a resource of a type we serve, under these parameters or under all of its type's in FHIR."""
     tokens, strings, dates = set(), set(), set()
-    for parameter in PARAMETERS[resource["resourceType"]].values():
+    asked = PARAMETERS[resource["resourceType"]] if parameters is None else parameters
+    for parameter in asked.values():
         for value in parameter.values(resource):
             if isinstance(value, Token):
                 tokens.add((parameter.name, value))
@@ -113,6 +122,89 @@ _PATIENT = (
     SearchParameter("gender", Kind.TOKEN, f"{_DEFINITIONS}/individual-gender", "Gender", _genders),
 )
 
+
+def _element(name: str, system: str | None = None) -> Callable[[Resource], Iterator[Value]]:
+    """The values of a coded or uri element at the top of a resource; `system` is that of its codes."""
+    return lambda resource: (Token(system, code) for code in [resource.get(name)] if code)
+
+
+def _unique_ids(resource: Resource) -> Iterator[Value]:
+    return (unique["value"] for unique in resource.get("uniqueId", ()) if unique.get("value"))
+
+
+def _unique_id_types(resource: Resource) -> Iterator[Value]:
+    system = "http://hl7.org/fhir/namingsystem-identifier-type"
+    return (Token(system, unique["type"]) for unique in resource.get("uniqueId", ()) if unique.get("type"))
+
+
+_LOGICAL_ID = SearchParameter("_id", Kind.TOKEN, f"{_DEFINITIONS}/Resource-id", "Logical id", _element("id"))
+_NAME = SearchParameter(
+    "name",
+    Kind.STRING,
+    f"{_DEFINITIONS}/conformance-name",
+    "Start of the computer-friendly name",
+    lambda resource: [resource["name"]] if resource.get("name") else [],
+)
+_STATUS = SearchParameter(
+    "status",
+    Kind.TOKEN,
+    f"{_DEFINITIONS}/conformance-status",
+    "Publication status",
+    _element("status", "http://hl7.org/fhir/publication-status"),
+)
+_DATE = SearchParameter(
+    "date",
+    Kind.DATE,
+    f"{_DEFINITIONS}/conformance-date",
+    "Date of the last change",
+    lambda resource: [span for span in [span_of(resource.get("date", ""))] if span],
+)
+_CONFORMANCE = (
+    _LOGICAL_ID,
+    SearchParameter("url", Kind.URI, f"{_DEFINITIONS}/conformance-url", "Canonical URL", _element("url")),
+    _NAME,
+    SearchParameter(
+        "version", Kind.TOKEN, f"{_DEFINITIONS}/conformance-version", "Business version", _element("version")
+    ),
+    _STATUS,
+    _DATE,
+)
+_NAMING_SYSTEM = (
+    _LOGICAL_ID,
+    _NAME,
+    _STATUS,
+    _DATE,
+    SearchParameter(
+        "value",
+        Kind.STRING,
+        f"{_DEFINITIONS}/NamingSystem-value",
+        "Start of an OID or URI that means the system",
+        _unique_ids,
+    ),
+    SearchParameter(
+        "id-type", Kind.TOKEN, f"{_DEFINITIONS}/NamingSystem-id-type", "Type of a unique id", _unique_id_types
+    ),
+    SearchParameter(
+        "kind",
+        Kind.TOKEN,
+        f"{_DEFINITIONS}/NamingSystem-kind",
+        "What the system is of",
+        _element("kind", "http://hl7.org/fhir/namingsystem-type"),
+    ),
+)
+
+
+def named(parameters: Iterable[SearchParameter]) -> dict[str, SearchParameter]:
+    """The parameters by their names, in their order."""
+    return {parameter.name: parameter for parameter in parameters}
+
+
 PARAMETERS: Mapping[str, Mapping[str, SearchParameter]] = {
-    "Patient": {parameter.name: parameter for parameter in _PATIENT},
+    "Patient": named(_PATIENT),
+    "CodeSystem": named(_CONFORMANCE),
+    "NamingSystem": named(_NAMING_SYSTEM),
+    "OperationDefinition": named(_CONFORMANCE),
+    "SearchParameter": named(_CONFORMANCE),
+    "StructureDefinition": named(_CONFORMANCE),
+    "ValueSet": named(_CONFORMANCE),
 }

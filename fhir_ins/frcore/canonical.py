@@ -1,4 +1,4 @@
-"""Canonical URLs and code systems of FR Core, the same in every release. https://hl7.fr/ig/fhir/core"""
+"""Canonical URLs and code systems of FR Core, the same in every release (https://hl7.fr/ig/fhir/core), and of ours."""
 
 _ROOT = "https://hl7.fr/ig/fhir/core"
 _STRUCTURE = f"{_ROOT}/StructureDefinition"
@@ -27,3 +27,6 @@ V2_IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 COMMUNES_MISSPELT = "https://mos.esante.gouv.fr/NOS/TRE_R13-Commune/FHIR/TRE-R13-Commune"  # of 2.1.0's own example
 COUNTRIES = "https://mos.esante.gouv.fr/NOS/TRE_R20-Pays/FHIR/TRE-R20-Pays"
+
+OURS = "https://fhir-ins.example/fhir"
+STATUSES_OF_OURS = f"{OURS}/CodeSystem/ins-identity-status"

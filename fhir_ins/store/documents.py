@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.ordering import in_order
+from fhir_ins.fhir.search_parameters import NO_KEYS, Keys
 from fhir_ins.ins.identity import Identity
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import FIRST_SCHEMA, MIGRATIONS, Document
@@ -17,12 +18,16 @@ SCHEMA = FIRST_SCHEMA + len(MIGRATIONS)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What to write: the form everyone reads, the one without matricule and the reference one where they differ."""
+    """What to write: the form everyone reads, the one without matricule and the reference one where they differ.
+
+    `further` are search keys of parameters that FHIR itself does not define.
+    """
 
     conveyed: dict[str, Any]
     concealed: dict[str, Any] | None
     reference: dict[str, Any] | None
     identity: Identity
+    further: Keys = NO_KEYS
 
 
 def resource_key(caller: Caller, type_: str, id_: str) -> str:
@@ -49,7 +54,7 @@ def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, 
         "identity": identity_document(
             draft.identity if draft else identity_of(before and before["identity"]).deleted()
         ),
-        "ix": index_document(draft.conveyed, draft.reference) if draft else None,
+        "ix": index_document(draft.conveyed, draft.reference, draft.further) if draft else None,
     }
 
 

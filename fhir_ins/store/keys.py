@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_ins.fhir.outcome import Unprocessable
-from fhir_ins.fhir.search_parameters import Keys, Token, keys_of
+from fhir_ins.fhir.search_parameters import NO_KEYS, Keys, Token, keys_of
+
+# The rules of extraction that an `ix` was made by, counted up whenever a search parameter comes or finds other values:
+# a document of an earlier count lacks keys until it is indexed again.
+INDEX = 2
 
 INDEX = 2  # the rules by which `index_document` makes keys; a store made by others is to be reindexed
 REFERENCE = "r!"
@@ -15,12 +19,15 @@ MOST_KEYS = 3000  # three an identifier
 _SEPARATOR = "\x1f"
 
 
-def index_document(conveyed: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
+def index_document(
+    conveyed: dict[str, Any], reference: dict[str, Any] | None, further: Keys = NO_KEYS
+) -> dict[str, Any]:
     """The `ix` of a resource; `reference` is its reference form where it has one of its own.
 
-    That form has all the conveyed one has, and identifiers more; strings and dates are the same.
+    That form has all the conveyed one has, and identifiers more; strings and dates are the same. `further` are keys
+    beyond FHIR's own parameters, which every caller may find it by.
     """
-    found = keys_of(conveyed)
+    found = keys_of(conveyed) | further
     tokens = set(token_keys(found))
     if reference is not None:
         tokens |= {REFERENCE + key for key in set(token_keys(keys_of(reference))) - tokens}

@@ -3,10 +3,9 @@
 Source: https://hl7.org/fhir/R4/search.html, sections on string, token and date (prefixes).
 """
 
-from time import time
 from typing import Any
 
-from fhir_ins.fhir.dates import Span
+from fhir_ins.fhir.dates import approximate
 from fhir_ins.fhir.folding import fold
 from fhir_ins.fhir.search import Criterion, DateValue, Search, TokenValue
 from fhir_ins.fhir.search_parameters import Token
@@ -59,7 +58,7 @@ def _date(name: str, value: DateValue) -> Filter:
 
     Each condition on `high` implies one on `low`, because no date covers more than a year: the index is led by `low`.
     """
-    asked = value.span if value.prefix != "ap" else _approximate(value.span)
+    asked = value.span if value.prefix != "ap" else approximate(value.span)
     within = {"low": {"$gte": asked.low, "$lt": asked.high}, "high": {"$lte": asked.high}}
     later = {"low": {"$gt": asked.high - _LONGEST}, "high": {"$gt": asked.high}}
     earlier = {"low": {"$lt": asked.low}}
@@ -76,9 +75,3 @@ def _date(name: str, value: DateValue) -> Filter:
     }
     found = [{"ix.date": {"$elemMatch": {"p": name, **condition}}} for condition in conditions[value.prefix]]
     return found[0] if len(found) == 1 else {"$or": found}
-
-
-def _approximate(span: Span) -> Span:
-    """Wider by a tenth of the time between the value and now, as the specification recommends."""
-    margin = int(abs(time() * 1000 - span.low) / 10)
-    return Span(span.low - margin, span.high + margin)

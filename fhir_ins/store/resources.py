@@ -38,12 +38,19 @@ class AlreadyHeld(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version as a caller may read it; `body` is None when the version is a deletion."""
+    """One version as a caller may read it; `body` is None when the version is a deletion.
+
+    `tag` is what its ETag says of it; those of stored resources are numbers, counted from 1.
+    """
 
     id: str
-    number: int
+    tag: str
     updated: datetime
     body: bytes | None
+
+    @property
+    def number(self) -> int:
+        return int(self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ class Resources:
             await self.replace(caller, current, draft)
             return True
         here = {"_id": before["_id"], "version": before["version"]}
-        keys = {"$set": {"ix": index_document(draft.conveyed, draft.reference)}}
+        keys = {"$set": {"ix": index_document(draft.conveyed, draft.reference, draft.further)}}
         if not (await self._database.resources.update_one(here, keys)).matched_count:
             raise VersionChanged
         return False
@@ -225,7 +232,7 @@ def _readable(document: Document, caller: Caller) -> Version:
     body = document["conveyed"]
     if caller.may(Right.REFERENCE) and document.get("reference"):
         body = document["reference"]
-    return Version(document["id"], document["version"], document["updated"], body)
+    return Version(document["id"], str(document["version"]), document["updated"], body)
 
 
 def _still_holds(current: Document, past: Document) -> bool:

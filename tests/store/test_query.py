@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_ins.fhir.matching import matches as keys_match
 from fhir_ins.fhir.search import parse
-from fhir_ins.fhir.search_parameters import PARAMETERS
+from fhir_ins.fhir.search_parameters import PARAMETERS, keys_of
 from fhir_ins.ins.identity import Identity
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database
@@ -233,10 +234,12 @@ async def stored_one_by_one(resources: Resources, caller: Caller, patients: list
 
 
 async def assert_found(resources: Resources, caller: Caller, stored: dict[str, Json], name: str, asked: Asked) -> None:
+    """In MongoDB, and in memory (`fhir.matching`)."""
     search = parse([(name, written(name, asked)), ("_count", "200")], PARAMETERS["Patient"], lenient=False)
     page = await resources.search(caller, "Patient", search, None)
     expected = {id_ for id_, patient in stored.items() if matches(id_, patient, name, asked)}
     assert {version.id for version in page.versions} == expected, asked
+    assert {id_ for id_, patient in stored.items() if keys_match(keys_of(patient), search)} == expected, asked
 
 
 async def test_every_prefix_at_every_edge_of_a_day_a_month_and_a_year(resources: Resources, caller: Caller) -> None:
@@ -288,6 +291,8 @@ async def test_mongodb_finds_what_the_specification_means(
         }
         assert {version.id for version in page.versions} == expected, pairs
         assert await resources.count(caller, "Patient", search) == len(expected)
+        if "_id" not in dict(pairs):
+            assert {id_ for id_, patient in stored.items() if keys_match(keys_of(patient), search)} == expected, pairs
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from people import patient
+from people import RELIABILITY, STATUSES, patient
 
 from fhir_ins.fhir.search import Search
 from fhir_ins.fhir.search import parse as parse_search
-from fhir_ins.fhir.search_parameters import PARAMETERS
-from fhir_ins.ins.identity import Identity
+from fhir_ins.frcore.canonical import BIRTH_LIST_GIVEN_NAME, BIRTH_PLACE, INSEE_CODE
+from fhir_ins.frcore.search_parameters import PARAMETERS, further_keys
+from fhir_ins.ins.identity import DocumentCheck, Identity
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database
 from fhir_ins.store.documents import Draft, version_document
@@ -27,19 +28,38 @@ def search(**parameters: str) -> Search:
 MANY = 400
 
 
+CHECKED = Identity(check=DocumentCheck("2026-11-20", "CN", "agent"))
+
+
+def french(number: int, born: str) -> list[Json]:
+    """A birth place shared by few, and a call of INSi as long ago as the birth."""
+    place = {"extension": [{"url": INSEE_CODE, "valueCoding": {"system": "urn:cog", "code": f"{number // 4:05}"}}]}
+    said = [
+        {"url": "methodCollection", "valueCoding": {"code": "INSI"}},
+        {"url": "dateCollection", "valueDate": born},
+        {"url": "identityStatus", "valueCoding": {"system": STATUSES, "code": "PROV"}},
+    ]
+    return [{"url": BIRTH_PLACE, "valueAddress": place}, {"url": RELIABILITY, "extension": said}]
+
+
 def population(caller: Caller) -> Iterable[Json]:
-    """Patients of whom no two have the same name, number or birth date; half of each gender."""
+    """Patients of whom no two have the same name, number or birth date; half of each gender and status."""
     for number in range(MANY):
+        born = f"{1950 + number // 12 % 60:04}-{number % 12 + 1:02}-{number % 28 + 1:02}"
+        listed = {"url": BIRTH_LIST_GIVEN_NAME, "valueString": f"Given{number:04} Zoé"}
         resource = patient(
+            extension=french(number, born),
             identifier=[
                 {"system": "urn:ipp", "value": f"n{number}"},
                 {"system": f"urn:site:{number % 100}", "value": "1"},
             ],
-            name=[{"family": f"Name{number:04}", "given": [f"Given{number:04}", "Zoé"]}],
+            name=[{"extension": [listed], "family": f"Name{number:04}", "given": [f"Given{number:04}", "Zoé"]}],
             gender=("female", "male")[number % 2],
-            birthDate=f"{1950 + number // 12 % 60:04}-{number % 12 + 1:02}-{number % 28 + 1:02}",
+            birthDate=born,
         )
-        yield version_document(caller, "Patient", f"id{number:04}", Draft(resource, None, None, Identity()), None)
+        identity = (Identity(), CHECKED)[number % 2]
+        draft = Draft(resource, None, None, identity, further_keys(resource, identity))
+        yield version_document(caller, "Patient", f"id{number:04}", draft, None)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +126,12 @@ SELECTIVE = [
     {"birthdate": "ge1983-03"},
     {"birthdate": "le1950-03"},
     {"birthdate": "eb1950-03"},
+    {"birth-place-cog": "00007"},
+    {"birth-place-cog": "urn:cog|00007,urn:cog|00008"},
+    {"birth-list-given-name": "given0007 zoe"},
+    {"ins-call-date": "1960-05-13"},
+    {"ins-call-date": "ge1983-03"},
+    {"identity-status": "qualifiee"},
 ]
 WIDE = [
     {},
@@ -117,6 +143,11 @@ WIDE = [
     {"birthdate": "ne1960"},
     {"birthdate": "gt1960"},
     {"birthdate": "ap1980"},
+    {"identity-status": "provisoire"},
+    {"identity-status": "PROV", "birthdate": "gt1960"},
+    {"birth-place-cog": "urn:cog|"},
+    {"birth-list-given-name": "given"},
+    {"ins-call-date": "lt2000"},
 ]
 
 

@@ -1,0 +1,112 @@
+"""The search parameters on Patient that FHIR does not define, and the keys of an FR Core Patient under each.
+
+`profiles/SearchParameter-*.json` publish them; the FHIRPath expression there finds what the function here does. None
+tells a matricule, and every form of a Patient has the same values.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from fhir_ins.fhir.dates import span_of
+from fhir_ins.fhir.search_parameters import PARAMETERS as OF_FHIR
+from fhir_ins.fhir.search_parameters import Keys, Kind, Resource, SearchParameter, Token, Value, keys_of, named
+from fhir_ins.frcore.canonical import (
+    BIRTH_LIST_GIVEN_NAME,
+    BIRTH_PLACE,
+    IDENTITY_RELIABILITY,
+    INSEE_CODE,
+    OURS,
+    STATUSES_OF_OURS,
+)
+from fhir_ins.frcore.elements import Json, extensions
+from fhir_ins.frcore.reliability import INSI, PROVISIONAL, VALIDATED
+from fhir_ins.ins.identity import Identity
+
+IDENTITY_STATUS = "identity-status"
+
+
+def further_keys(patient: Json, identity: Identity) -> Keys:
+    """What finds a Patient beyond FHIR's own parameters: what its form says, and the status its record has."""
+    status = Token(STATUSES_OF_OURS, identity.status.value)
+    return keys_of(patient, _FURTHER) | Keys(frozenset({(IDENTITY_STATUS, status)}), frozenset(), frozenset())
+
+
+def _birth_places(patient: Resource) -> Iterator[Value]:
+    for place in extensions(patient, BIRTH_PLACE):
+        for code in extensions(place.get("valueAddress", {}), INSEE_CODE):
+            yield from _token(code)
+
+
+def _birth_lists(patient: Resource) -> Iterator[Value]:
+    for name in patient.get("name", ()):
+        for listed in extensions(name, BIRTH_LIST_GIVEN_NAME):
+            if listed.get("valueString"):
+                yield listed["valueString"]
+
+
+def _statuses(patient: Resource) -> Iterator[Value]:
+    for reliability in extensions(patient, IDENTITY_RELIABILITY):
+        for status in extensions(reliability, "identityStatus"):
+            yield from _token(status)
+
+
+def _insi_calls(patient: Resource) -> Iterator[Value]:
+    """The date in the server's own statement, the one of PROV or VALI; a client may write others elsewhere."""
+    for reliability in extensions(patient, IDENTITY_RELIABILITY):
+        stated = _codes(reliability, "identityStatus") & {PROVISIONAL, VALIDATED}
+        if not stated or INSI not in _codes(reliability, "methodCollection"):
+            continue
+        for date in extensions(reliability, "dateCollection"):
+            if span := span_of(date.get("valueDate", "")):
+                yield span
+
+
+def _codes(reliability: Json, part: str) -> set[str | None]:
+    return {found.get("valueCoding", {}).get("code") for found in extensions(reliability, part)}
+
+
+def _token(extension: Json) -> Iterator[Value]:
+    coding = extension.get("valueCoding", {})
+    if coding.get("code"):
+        yield Token(coding.get("system"), coding["code"])
+
+
+_DEFINITIONS = f"{OURS}/SearchParameter"
+
+_FURTHER: Mapping[str, SearchParameter] = named(
+    [
+        SearchParameter(
+            "birth-place-cog",
+            Kind.TOKEN,
+            f"{_DEFINITIONS}/patient-birth-place-cog",
+            "COG code of the birth place: a commune, or 99 and a country",
+            _birth_places,
+        ),
+        SearchParameter(
+            "birth-list-given-name",
+            Kind.STRING,
+            f"{_DEFINITIONS}/patient-birth-list-given-name",
+            "Start of the list of all birth given names",
+            _birth_lists,
+        ),
+        SearchParameter(
+            IDENTITY_STATUS,
+            Kind.TOKEN,
+            f"{_DEFINITIONS}/patient-identity-status",
+            "A code identityReliability conveys (PROV, VALI, HOMA, DOUT, FICT…), or the status of the record: "
+            "provisoire, recuperee, validee, qualifiee",
+            _statuses,
+        ),
+        SearchParameter(
+            "ins-call-date",
+            Kind.DATE,
+            f"{_DEFINITIONS}/patient-ins-call-date",
+            "The day INSi last gave this identity",
+            _insi_calls,
+        ),
+    ]
+)
+
+PARAMETERS: Mapping[str, Mapping[str, SearchParameter]] = {
+    **OF_FHIR,
+    "Patient": {**OF_FHIR["Patient"], **_FURTHER},
+}

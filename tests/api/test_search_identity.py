@@ -1,0 +1,103 @@
+"""Search of Patients by what FR Core and the INS say of them. profiles/SearchParameter-*.json"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from people import ADRUN, claiming, document_checked, out, patient, reliability, traits
+
+from fhir_ins.ins.status import Status
+
+STATUSES = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0445"
+OURS = "https://fhir-ins.example/fhir/CodeSystem/ins-identity-status"
+COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
+TODAY = datetime.now(UTC).date().isoformat()
+
+
+async def fetched(fhir: httpx.AsyncClient, *asked: Any) -> dict[str, Any]:
+    answer = await fhir.post("/Patient/$ins-fetch", json=traits(*asked, acceptTraits=True))
+    return (await fhir.get("/" + out(answer.json(), "stored")[0]["valueReference"]["reference"])).json()
+
+
+async def written(fhir: httpx.AsyncClient, resource: dict[str, Any]) -> dict[str, Any]:
+    """An update of the version the resource was read at."""
+    etag = f'W/"{resource["meta"]["versionId"]}"'
+    answer = await fhir.put(f"/Patient/{resource['id']}", json=resource, headers={"If-Match": etag})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+async def people(fhir: httpx.AsyncClient) -> httpx.AsyncClient:
+    """One of each status, told by the family name; the provisoire one says nothing of its reliability."""
+    await fhir.post("/Patient", json=patient(name=[{"use": "official", "family": "Provisoire", "given": ["Zoé"]}]))
+    await fetched(fhir, "CORSE", ["ANTHONY"], "male", "1980-03-02")
+    made = await fhir.post("/Patient", json=patient(name=[{"use": "official", "family": "Valide", "given": ["A"]}]))
+    await written(
+        fhir, claiming(document_checked(made.json()), reliability("VALI", "2026-11-20", "CN"), reliability("HOMA"))
+    )
+    qualified = await fetched(fhir, "ECETINSI", ["PIERRE-ALAIN", "MURIEL"], "male", "2009-07-14")
+    await written(fhir, document_checked(qualified))
+    return fhir
+
+
+async def found(fhir: httpx.AsyncClient, name: str, value: str) -> list[str]:
+    answer = await fhir.get("/Patient", params={name: value})
+    assert answer.status_code == 200, answer.text
+    return sorted(entry["resource"]["name"][0]["family"] for entry in answer.json().get("entry", []))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("identity-status", "provisoire", ["Provisoire"]),
+        ("identity-status", "recuperee", ["CORSE"]),
+        ("identity-status", "validee", ["Valide"]),
+        ("identity-status", "qualifiee", ["ECETINSI"]),
+        ("identity-status", f"{OURS}|recuperee", ["CORSE"]),
+        ("identity-status", f"{OURS}|", ["CORSE", "ECETINSI", "Provisoire", "Valide"]),
+        ("identity-status", "recuperee,provisoire", ["CORSE", "Provisoire"]),
+        ("identity-status", "PROV", ["CORSE"]),
+        ("identity-status", "VALI", ["ECETINSI", "Valide"]),
+        ("identity-status", f"{STATUSES}|VALI", ["ECETINSI", "Valide"]),
+        ("identity-status", f"{STATUSES}|recuperee", []),
+        ("identity-status", f"{OURS}|VALI", []),
+        ("identity-status", "HOMA", ["Valide"]),
+        ("birth-place-cog", "2B020", ["CORSE"]),
+        ("birth-place-cog", f"{COMMUNES}|63220", ["ECETINSI"]),
+        ("birth-place-cog", f"{COMMUNES}|", ["CORSE", "ECETINSI"]),
+        ("birth-place-cog", "urn:x|63220", []),
+        ("birth-list-given-name", "pierre alain muriel flo", ["ECETINSI"]),
+        ("birth-list-given-name", "Muriel", []),
+        ("birth-list-given-name", "anthony", ["CORSE"]),
+        ("ins-call-date", TODAY, ["CORSE", "ECETINSI"]),
+        ("ins-call-date", f"lt{TODAY}", []),
+        ("ins-call-date", f"le{TODAY}", ["CORSE", "ECETINSI"]),
+    ],
+)
+async def test_parameters(people: httpx.AsyncClient, name: str, value: str, expected: list[str]) -> None:
+    assert await found(people, name, value) == expected
+
+
+async def test_the_status_searched_by_follows_the_identity(fhir: httpx.AsyncClient) -> None:
+    async def statuses() -> list[str]:
+        return [status for status in Status if await found(fhir, "identity-status", status)]
+
+    read = await fetched(fhir, "ADRUN", ["ZOE"], "female", "1975-12-31")
+    assert await statuses() == [Status.RECUPEREE]
+    qualified = await written(fhir, document_checked(read))
+    assert await statuses() == [Status.QUALIFIEE]
+    edited = await written(fhir, {**qualified, "birthDate": "1975-12-30"})
+    assert await statuses() == [Status.PROVISOIRE]
+    assert await found(fhir, "ins-call-date", TODAY) == []
+    await fhir.delete(f"/Patient/{edited['id']}")
+    assert await statuses() == []
+
+
+@pytest.mark.parametrize("name", ["birth-place-cog", "birth-list-given-name", "identity-status"])
+async def test_none_of_them_tells_a_matricule(fhir: httpx.AsyncClient, reference: httpx.AsyncClient, name: str) -> None:
+    await fetched(fhir, "ADRUN", ["ZOE"], "female", "1975-12-31")
+    for client in (fhir, reference):
+        for value in (ADRUN, ADRUN[:5], f"r!{name}|code|{ADRUN}"):
+            assert await found(client, name, value) == []
