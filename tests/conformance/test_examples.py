@@ -5,17 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
+from conformance.statement import example
 from people import document_checked, out, traits
-
-from fhir_ins.artifacts import artifact
 
 Json = dict[str, Any]
 
 VOLATILE = {"id", "lastUpdated", "reference"}
-
-
-def example(name: str) -> Json:
-    return artifact(f"profiles/examples/{name}.json")
 
 
 def lasting(value: Any) -> Any:

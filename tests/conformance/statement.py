@@ -1,0 +1,58 @@
+"""The CapabilityStatement under test, and what its tests share: resources of each type, a call of each operation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from people import patient
+
+from fhir_ins.api.capabilities import capability_statement
+from fhir_ins.artifacts import artifact
+from fhir_ins.fhir.json import parse
+from fhir_ins.settings import Settings
+
+Json = dict[str, Any]
+
+STATEMENT = parse(capability_statement(Settings()))
+(REST,) = STATEMENT["rest"]
+RESOURCES = {found["type"]: found for found in REST["resource"]}
+
+
+def example(name: str) -> Json:
+    """A published example."""
+    return artifact(f"profiles/examples/{name}.json")
+
+
+def interactions(type_: str) -> list[str]:
+    return [found["code"] for found in RESOURCES[type_]["interaction"]]
+
+
+def parameters(type_: str) -> list[Json]:
+    return RESOURCES[type_]["searchParam"]  # type: ignore[no-any-return]
+
+
+async def one_of(fhir: httpx.AsyncClient, type_: str) -> Json:
+    """A resource of this type: a new Patient, or the first of those published."""
+    if type_ == "Patient":
+        return (await fhir.post("/Patient", json=patient())).json()
+    return (await fhir.get(f"/{type_}")).json()["entry"][0]["resource"]
+
+
+def refused(answer: httpx.Response) -> bool:
+    return answer.status_code in range(400, 500) and answer.json()["resourceType"] == "OperationOutcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A least call of an operation that succeeds; `level`: at which of its addresses, system, type or instance."""
+
+    level: str
+    method: str = "POST"
+    body: Json | None = None
+
+
+# The one table to add to with an operation: a call at each of its levels, by each method it is served by there.
+CALLS: dict[str, list[Call]] = {
+    "ins-fetch": [Call("type", body=example("Parameters-ins-fetch-in")), Call("instance")],
+    "ins-verify": [Call("type", body=example("Parameters-ins-verify-in")), Call("instance")],
+}
