@@ -26,6 +26,8 @@ def test_the_wheel_carries_our_artifacts_and_tables(tmp_path: Path) -> None:
         names = set(wheel.namelist())
     assert {
         "fhir_ins/artifacts/profiles/OperationDefinition-ins-fetch.json",
+        "fhir_ins/artifacts/profiles/StructureDefinition-fhir-ins-patient.json",
+        "fhir_ins/artifacts/profiles/examples/Patient-qualifiee.json",
         "fhir_ins/artifacts/capability/capability-statement.json",
         "fhir_ins/fhir/definitions/r4.json",
         "fhir_ins/insi/contract/insi.wsdl",

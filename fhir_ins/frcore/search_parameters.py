@@ -13,6 +13,7 @@ from fhir_ins.frcore.canonical import (
     BIRTH_LIST_GIVEN_NAME,
     BIRTH_PLACE,
     IDENTITY_RELIABILITY,
+    IDENTITY_STATUSES,
     INSEE_CODE,
     OURS,
     STATUSES_OF_OURS,
@@ -20,8 +21,10 @@ from fhir_ins.frcore.canonical import (
 from fhir_ins.frcore.elements import Json, extensions
 from fhir_ins.frcore.reliability import INSI, PROVISIONAL, VALIDATED
 from fhir_ins.ins.identity import Identity
+from fhir_ins.ins.status import Status
 
 IDENTITY_STATUS = "identity-status"
+_OUR_CODES = frozenset(status.value for status in Status)
 
 
 def further_keys(patient: Json, identity: Identity) -> Keys:
@@ -44,27 +47,29 @@ def _birth_lists(patient: Resource) -> Iterator[Value]:
 
 
 def _statuses(patient: Resource) -> Iterator[Value]:
+    """Codes of FR Core only: a code of ours that a client wrote must not pass for the status of the record."""
     for reliability in extensions(patient, IDENTITY_RELIABILITY):
-        for status in extensions(reliability, "identityStatus"):
-            yield from _token(status)
+        yield from (Token(IDENTITY_STATUSES, code) for code in _conveyed(reliability) - _OUR_CODES)
 
 
 def _insi_calls(patient: Resource) -> Iterator[Value]:
     """The date in the server's own statement, the one of PROV or VALI; a client may write others elsewhere."""
     for reliability in extensions(patient, IDENTITY_RELIABILITY):
-        stated = _codes(reliability, "identityStatus") & {PROVISIONAL, VALIDATED}
-        if not stated or INSI not in _codes(reliability, "methodCollection"):
+        methods = {token.code for part in extensions(reliability, "methodCollection") for token in _token(part)}
+        if INSI not in methods or not _conveyed(reliability) & {PROVISIONAL, VALIDATED}:
             continue
         for date in extensions(reliability, "dateCollection"):
             if span := span_of(date.get("valueDate", "")):
                 yield span
 
 
-def _codes(reliability: Json, part: str) -> set[str | None]:
-    return {found.get("valueCoding", {}).get("code") for found in extensions(reliability, part)}
+def _conveyed(reliability: Json) -> set[str]:
+    """The codes of FR Core's own code system that one repetition states."""
+    tokens = (token for part in extensions(reliability, "identityStatus") for token in _token(part))
+    return {token.code for token in tokens if token.system == IDENTITY_STATUSES}
 
 
-def _token(extension: Json) -> Iterator[Value]:
+def _token(extension: Json) -> Iterator[Token]:
     coding = extension.get("valueCoding", {})
     if coding.get("code"):
         yield Token(coding.get("system"), coding["code"])

@@ -79,7 +79,7 @@ def test_the_expression_finds_what_we_extract_in_every_form_we_emit(name: str) -
 
 
 def part(url: str, *codes: str) -> st.SearchStrategy[Json]:
-    systems = st.sampled_from([STATUSES, COLLECTION_METHODS, None])
+    systems = st.sampled_from([STATUSES, COLLECTION_METHODS, OUR_STATUSES, None])
     coding = st.builds(
         lambda system, code: {**({"system": system} if system else {}), "code": code}, systems, st.sampled_from(codes)
     )
@@ -87,7 +87,7 @@ def part(url: str, *codes: str) -> st.SearchStrategy[Json]:
 
 
 PARTS = st.one_of(
-    part("identityStatus", "PROV", "VALI", "DOUT", "HOMA"),
+    part("identityStatus", "PROV", "VALI", "DOUT", "HOMA", "qualifiee"),
     part("methodCollection", "INSI", "CV"),
     st.sampled_from(["2026-11-20", "2026-11", "2025"]).map(lambda day: {"url": "dateCollection", "valueDate": day}),
 )
