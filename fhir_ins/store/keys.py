@@ -10,10 +10,8 @@ from fhir_ins.fhir.outcome import Unprocessable
 from fhir_ins.fhir.search_parameters import NO_KEYS, Keys, Token, keys_of
 
 # The rules of extraction that an `ix` was made by, counted up whenever a search parameter comes or finds other values:
-# a document of an earlier count lacks keys until it is indexed again.
+# a store of an earlier count lacks keys until `fhir-ins reindex` has made them anew.
 INDEX = 2
-
-INDEX = 2  # the rules by which `index_document` makes keys; a store made by others is to be reindexed
 REFERENCE = "r!"
 MOST_KEYS = 3000  # three an identifier
 _SEPARATOR = "\x1f"
