@@ -63,4 +63,15 @@ def _has_value(inputs: list[Any]) -> bool:
     return len(inputs) == 1 and isinstance(inputs[0], str | int | float)
 
 
-_ADDED = {"hasValue": {"fn": _has_value, "arity": {0: []}}}
+def _extension(inputs: list[Any], url: str) -> list[Any]:
+    """All extensions with this url: the evaluator's own function stops at the first."""
+    from fhirpathpy.engine.nodes import ResourceNode
+
+    held = (found for element in inputs if isinstance(element, dict) for found in element.get("extension", ()))
+    return [ResourceNode(found, "Extension") for found in held if found["url"] == url]  # type: ignore[no-untyped-call]
+
+
+_ADDED = {
+    "hasValue": {"fn": _has_value, "arity": {0: []}},
+    "extension": {"fn": _extension, "arity": {1: ["String"]}},
+}
