@@ -11,7 +11,7 @@ from PIL import Image
 from fhir_ins.ins.malformed import Malformed
 
 MOST_BYTES = 8_000_000
-MOST_PIXELS = 20_000_000  # an A4 page at 400 dpi, a telephone's photograph; 20 MB once opened
+MOST_PIXELS = 12_500_000  # an A4 page at 300 dpi, a telephone's photograph; some 120 MB at worst while it is opened
 
 _DATA_MATRIX = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
 _MARKER = b"IS"

@@ -16,6 +16,7 @@ _MODULE_MM = 0.5
 _DOTS = 12  # a module, in the PNG
 _DPI = _DOTS / _MODULE_MM * 25.4
 _CAPTION_BAND = 5  # modules below the quiet zone
+_CAPTION_BASELINE = 3  # modules below the quiet zone
 _CAPTION_SIZE = 4.4  # modules
 _BLACK, _WHITE = 0, 255
 
@@ -38,7 +39,7 @@ def png(payload: str) -> bytes:
     dots = Image.new("L", (len(symbol), len(symbol)))
     dots.putdata([_BLACK if dark else _WHITE for row in symbol for dark in row])
     picture.paste(dots.resize((len(symbol) * _DOTS,) * 2, Image.Resampling.NEAREST), (_QUIET * _DOTS,) * 2)
-    _write_caption(ImageDraw.Draw(picture), side * _DOTS / 2, (side + _CAPTION_SIZE * 0.68) * _DOTS)
+    _write_caption(ImageDraw.Draw(picture), side * _DOTS / 2, (side + _CAPTION_BASELINE) * _DOTS)
     written = BytesIO()
     picture.save(written, "PNG", dpi=(_DPI, _DPI))
     return written.getvalue()
@@ -55,7 +56,7 @@ def svg(payload: str) -> bytes:
         f'viewBox="0 0 {side} {height}" role="img"><title>{CAPTION}</title>'
         f'<path fill="#fff" d="M0 0h{side}v{height}h-{side}z"/>'
         f'<path fill="#000" shape-rendering="crispEdges" d="{path}"/>'
-        f'<text x="{side / 2:g}" y="{side + _CAPTION_SIZE * 0.68:g}" text-anchor="middle" fill="#000" '
+        f'<text x="{side / 2:g}" y="{side + _CAPTION_BASELINE}" text-anchor="middle" fill="#000" '
         f'font-size="{_CAPTION_SIZE:g}" font-family="Arial, Helvetica, sans-serif">{CAPTION}</text></svg>'
     ).encode()
 
