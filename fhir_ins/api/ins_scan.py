@@ -32,7 +32,7 @@ async def ins_scan(request: Request) -> Response:
     given = await operation_arguments(request, SCAN)
     sources = [(name, argument) for name, found in given.items() for argument in found]
     if len(sources) != 1:
-        text = "Give one of payload, typed and picture: what the scanner sent, what it typed, or an image."
+        text = "Give one of payload, payloadBase64 and picture: what the scanner typed, its very bytes, or an image."
         raise BadRequest(text, "Parameters.parameter", code="required" if not sources else "invalid")
     ((name, argument),) = sources
     found = await _scanned(name, argument)
@@ -44,9 +44,9 @@ async def ins_scan(request: Request) -> Response:
 
 async def _scanned(name: str, argument: Argument) -> str | Malformed:
     """The text of the datamatrix, out of whichever parameter holds it."""
-    if name == "typed":
-        return text_of_typed(argument.value)
     if name == "payload":
+        return text_of_typed(argument.value)
+    if name == "payloadBase64":
         return text_of_typed(text_of(b64decode(argument.value)))
     if not argument.value.get("data"):
         raise BadRequest("The picture is given in data, in base64: this server follows no url.", argument.expression)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from fhir_ins.api.body import bounded_body
 from fhir_ins.api.capabilities import interactions_of
-from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.context import caller_of, context_of, source_of
 from fhir_ins.api.negotiation import require_json_answer, require_json_body
 from fhir_ins.api.patients import current_patient, gone, without_server_elements, writer
 from fhir_ins.api.responses import resource_response
@@ -59,7 +59,7 @@ async def validate_instance(request: Request) -> Response:
     """Instance level: the resource that comes with the request, else the stored one as the caller reads it."""
     asked = await _asked(request)
     type_, id_ = request.path_params["type"], request.path_params["id"]
-    stored = await context_of(request).resources.read(caller_of(request), type_, id_)
+    stored = await source_of(request, type_).read(caller_of(request), type_, id_)
     if stored.body is None:
         raise gone(stored.updated)
     if asked.resource is None:

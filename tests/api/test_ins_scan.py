@@ -36,11 +36,11 @@ def scanning(*parameters: dict[str, Any]) -> dict[str, Any]:
 
 def payload(data: bytes | str) -> dict[str, Any]:
     data = data.encode() if isinstance(data, str) else data
-    return {"name": "payload", "valueBase64Binary": b64encode(data).decode()}
+    return {"name": "payloadBase64", "valueBase64Binary": b64encode(data).decode()}
 
 
 def typed(text: str) -> dict[str, Any]:
-    return {"name": "typed", "valueString": text}
+    return {"name": "payload", "valueString": text}
 
 
 def picture(data: bytes, kind: str = "image/png") -> dict[str, Any]:
@@ -196,9 +196,9 @@ async def test_what_cannot_be_read_is_422_with_its_place_and_without_its_data(
         [payload(label()), typed("x")],
         [payload(label()), payload(label())],
         [{"name": "picture", "valueAttachment": {"url": "http://127.0.0.1/label.png"}}],
-        [{"name": "payload", "valueString": "IS01"}],
-        [{"name": "typed", "valueString": label()}],  # GS itself is no character of a FHIR string
-        [{"name": "payload", "valueBase64Binary": "*"}],
+        [{"name": "payloadBase64", "valueString": "IS01"}],
+        [{"name": "payload", "valueString": label()}],  # GS itself is no character of a FHIR string
+        [{"name": "payloadBase64", "valueBase64Binary": "*"}],
         [{"name": "datamatrix", "valueString": "x"}],
     ],
 )

@@ -44,15 +44,31 @@ def refused(answer: httpx.Response) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A least call of an operation that succeeds; `level`: at which of its addresses, system, type or instance."""
+    """A least call of an operation; `level`: at which of its addresses, system, type or instance.
+
+    `sends_one`: its body is a resource of the type. `status` is what it is answered by.
+    """
 
     level: str
     method: str = "POST"
     body: Json | None = None
+    sends_one: bool = False
+    status: int = 200
 
+
+_LABEL = f"IS01{'0' * 22}S1275126322074974S21.2.250.1.213.1.4.8<GS>S3ZOE<GS>S4ADRUN<GS>S5FS631-12-1975S763220"
+_SCANNED: Json = {"resourceType": "Parameters", "parameter": [{"name": "payload", "valueString": _LABEL}]}
 
 # The one table to add to with an operation: a call at each of its levels, by each method it is served by there.
 CALLS: dict[str, list[Call]] = {
     "ins-fetch": [Call("type", body=example("Parameters-ins-fetch-in")), Call("instance")],
     "ins-verify": [Call("type", body=example("Parameters-ins-verify-in")), Call("instance")],
+    "ins-identity": [Call("instance", "GET")],
+    "ins-scan": [Call("type", body=_SCANNED)],
+    "validate": [
+        Call("type", sends_one=True),
+        Call("type", "GET", status=400),  # there is nothing to validate
+        Call("instance", "GET"),
+        Call("instance", sends_one=True),
+    ],
 }

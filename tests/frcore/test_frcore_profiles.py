@@ -290,7 +290,7 @@ def test_what_breaks_an_ins_patient(release: str, broken: str) -> None:
     change, *expected = MUTATIONS[broken]
     patient = ins_patient(release)
     change(patient)
-    assert sorted(map(str, errors(patient, release))) == sorted(expected[RELEASES.index(release)])
+    assert sorted(map(str, errors(patient, release))) == sorted(expected[list(RELEASES).index(release)])
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -191,7 +191,7 @@ SEARCHES = st.lists(st.lists(CRITERIA, min_size=1, max_size=2), min_size=8, max_
 
 @pytest.fixture(scope="module")
 async def resources(mongod: Mongod) -> AsyncIterator[Resources]:
-    database = Database(mongod.uri, "tests")
+    database = Database(mongod.uri, "store")
     await database.prepare()
     yield Resources(database)
     await database.close()

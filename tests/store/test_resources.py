@@ -40,7 +40,7 @@ QUALIFIED = Identity(obtained=OBTAINED, check=CHECK)
 
 @pytest.fixture
 async def database(mongod: Mongod) -> AsyncIterator[Database]:
-    database = Database(mongod.uri, "tests")
+    database = Database(mongod.uri, "store")
     await database.prepare()
     yield database
     await database.close()
