@@ -7,17 +7,17 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import load, processes, wrk
+from benchmarks import load, processes, validation, wrk
 from benchmarks.floor import DATABASE
 from benchmarks.patients import patient
-from benchmarks.report import Figures, Slice, as_json, table
+from benchmarks.report import Figures, Results, Slice, as_json, table
 from benchmarks.rows import CREATE, ROWS, Preloaded, Requests, Row
 from fhir_ins.store.mongod import Mongod
 
@@ -83,14 +83,35 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a slice (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="slices of each side for a row (%(default)s)")
     parser.add_argument("--connections", type=int, default=16, help="requests in flight (%(default)s)")
-    parser.add_argument("--row", action="append", choices=[row.name for row in ROWS], help="only this row")
+    parser.add_argument(
+        "--row", action="append", choices=[*(row.name for row in ROWS), validation.ROW], help="only this row"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the chosen rows and prints the table."""
+    """Runs the chosen rows and prints their figures."""
     chosen = options(arguments)
+    rows = [row for row in ROWS if not chosen.row or row.name in chosen.row]
+    generator = "wrk" if wrk.available() else "the bundled generator, benchmarks/load.py"
+    figures: dict[str, Any] = {"generator": generator, "python": platform.python_version()}
+    if rows:
+        results = served(rows, chosen)
+        figures["rows"] = as_json(results)
+        print(f"{chosen.patients} patients, load by {generator}, {chosen.connections} connections,")
+        print(f"medians of {chosen.rounds} rounds of {chosen.seconds:g} s, Python {platform.python_version()}\n")
+        print(table(results))
+    if not chosen.row or validation.ROW in chosen.row:
+        costs = validation.measure()
+        figures[validation.ROW] = asdict(costs)
+        print(validation.table(costs))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def served(rows: Sequence[Row], chosen: argparse.Namespace) -> Results:
+    """The figures of rows that a server answers, beside the floor's."""
     with ExitStack() as running:
         directory = running.enter_context(tempfile.TemporaryDirectory(prefix="fhir-ins-bench-"))
         mongod = running.enter_context(Mongod.start(Path(directory)))
@@ -100,15 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         preloaded = preload(sides["server"][0], mongod, chosen.patients, chosen.connections)
         bench = Bench(sides, mongod, chosen.connections, preloaded)
-        rows = [row for row in ROWS if not chosen.row or row.name in chosen.row]
-        results = {row.name: bench.measure(row, chosen.rounds, chosen.seconds) for row in rows}
-    generator = "wrk" if wrk.available() else "the bundled generator, benchmarks/load.py"
-    print(f"{chosen.patients} patients, load by {generator}, {chosen.connections} connections,")
-    print(f"medians of {chosen.rounds} rounds of {chosen.seconds:g} s, Python {platform.python_version()}\n")
-    print(table(results))
-    if chosen.json:
-        figures = {"generator": generator, "python": platform.python_version(), "rows": as_json(results)}
-        chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+        return {row.name: bench.measure(row, chosen.rounds, chosen.seconds) for row in rows}
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ class Extensions:
         for standing in found:
             extension, property_, owner, names = standing
             url = extension["url"]
+            if ":" not in url:
+                continue  # a part of the extension around it, which judges it
             known = self._known.get(url) or self._definition(url)
             if known is None:
                 continue
@@ -83,6 +85,8 @@ def _collect(value: Json, names: Names, found: list[Standing]) -> None:
     if "resourceType" in value:
         names = (f"@{value['resourceType']}",)
     for name, child in value.items():
+        if type(child) is str:
+            continue
         if type(child) is list:
             if name in _NAMES:
                 found += [Standing(item, name, value, names) for item in child]

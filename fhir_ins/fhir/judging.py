@@ -98,10 +98,12 @@ def items_in(value: Any, sibling: Any) -> tuple[Sequence[Item], bool]:
 
 def choice_of(owner: Json, stem: str) -> Sequence[Item]:
     """The item of a choice (value[x]) with the type its property names."""
+    underscored = "_" + stem
     for name in owner:
-        plain = name if name[0] != "_" else name[1:]
-        if plain.startswith(stem) and (type_ := _TYPES.get(plain[len(stem) :])):
-            return (Item(owner.get(plain), owner.get("_" + plain), type_),)
+        if name.startswith((stem, underscored)):
+            plain = name.removeprefix("_")
+            if type_ := _TYPES.get(plain[len(stem) :]):
+                return (Item(owner.get(plain), owner.get("_" + plain), type_),)
     return ()
 
 

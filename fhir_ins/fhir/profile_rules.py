@@ -78,11 +78,10 @@ class Part:
             if value is None and self._sibling not in owner:
                 return self._absent
             items, repeats = items_in(value, owner.get(self._sibling))
-        count = len(items)
-        if not count:
+        if not items:
             return self._absent
-        breaches = self._too_few(count) if count < self._least else []
-        if self._most is not None and count > self._most:
+        breaches: list[Breach] = self._too_few(len(items)) if self._least > 1 else []
+        if self._most is not None and len(items) > self._most:
             breaches.append(self._too_many())
         for judge in self._judges:
             for index, item in enumerate(items):

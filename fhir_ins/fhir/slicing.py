@@ -4,7 +4,7 @@ Each item belongs to at most one slice. What a slice asks for is judged on its i
 the rules say what may stand beside them (open, closed, openAtEnd) and in which order.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from fhir_ins.fhir.judging import Breach, Item, Judge, Resource, any_error
 Published = Callable[[str, Any], bool]  # a rule (see `Profiles`) and the value that breaks it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """One slice: how often it stands (`most` None: any number), what it asks of its items, which items are its own."""
 
@@ -60,33 +60,29 @@ class Slicing:
     def judge(self, items: Sequence[Item], resource: Resource) -> Broken:
         """What breaks the slicing."""
         broken: Broken = []
-        own: dict[str, list[int]] = {}
         chosen: list[Slice | None] = []
         undecided = self._untellable
         for index, item in enumerate(items):
-            matching = []
+            matching = None
             for slice_, holds in self._candidates(item.value):
                 told = holds is None or holds(item, resource)
                 if told:
-                    matching.append(slice_)
+                    matching = [slice_] if matching is None else [*matching, slice_]
                 elif told is None:
                     undecided |= {slice_.name}
-            if not matching:
+            if matching is None:
                 chosen.append(None)
                 continue
             slice_, found = self._chosen(matching, item, resource)
-            if len(matching) > 1:
-                found = [self._ambiguous(matching, item), *found]
-            own.setdefault(slice_.name, []).append(index)
             chosen.append(slice_)
             if found:
                 broken.append((index, found))
         if self._sequence:
             broken += self._misplaced(chosen, undecided)
-        if self._counted and (found := self._cardinalities(own, undecided)):
-            broken.append((None, found))
+        if self._counted and (lacking := self._cardinalities(chosen, undecided)):
+            broken.append((None, lacking))
         for slice_, inner in self._inner:
-            broken += inner.of_some(items, own.get(slice_.name, ()), resource)
+            broken += inner.of_some(items, [at for at, found in enumerate(chosen) if found is slice_], resource)
         if undecided:
             broken.append((None, [self._not_told(undecided)]))
         return broken
@@ -98,15 +94,15 @@ class Slicing:
 
     def absent(self) -> list[Breach]:
         """The breaches when there is no item at all."""
-        return self._cardinalities({}, frozenset())
+        return self._cardinalities((), frozenset())
 
-    @staticmethod
-    def _chosen(matching: list[Slice], item: Item, resource: Resource) -> tuple[Slice, list[Breach]]:
+    def _chosen(self, matching: list[Slice], item: Item, resource: Resource) -> tuple[Slice, list[Breach]]:
         """The slice of an item with what breaks it: of several that match, one that holds if there is one."""
         if len(matching) == 1:
             return matching[0], matching[0].judge(item, resource)
         judged = [(slice_, slice_.judge(item, resource)) for slice_ in matching]
-        return next((pair for pair in judged if not any_error(pair[1])), judged[0])
+        slice_, found = next((pair for pair in judged if not any_error(pair[1])), judged[0])
+        return slice_, [self._ambiguous(matching, item), *found]
 
     def _ambiguous(self, matching: list[Slice], item: Item) -> Breach:
         names = [slice_.name for slice_ in matching]
@@ -140,10 +136,10 @@ class Slicing:
             furthest = max(furthest, here)
         return broken
 
-    def _cardinalities(self, own: Mapping[str, Sequence[int]], undecided: frozenset[str]) -> list[Breach]:
+    def _cardinalities(self, chosen: Sequence[Slice | None], undecided: frozenset[str]) -> list[Breach]:
         breaches = []
         for slice_ in self._counted:
-            count = len(own.get(slice_.name, ()))
+            count = chosen.count(slice_)
             if slice_.name in undecided:
                 continue
             if count < slice_.least:

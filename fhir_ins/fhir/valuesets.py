@@ -106,7 +106,7 @@ def membership(valueset: ValueSet) -> Callable[[Any], bool | None]:
 
     Of a CodeableConcept one coding is enough. What has extensions only says why it has no code.
     """
-    has = valueset.has
+    has, pairs = valueset.has, valueset.pairs
     codes = frozenset(code for _, code in valueset.pairs)
 
     def test(value: Any) -> bool | None:
@@ -116,8 +116,9 @@ def membership(valueset: ValueSet) -> Callable[[Any], bool | None]:
             return None
         codings = value.get("coding")
         if codings is not None:
-            for coding in codings:  # noqa: SIM110 - a generator costs as much again
-                if has(coding.get("system"), coding.get("code")):
+            for coding in codings:
+                system, code = coding.get("system"), coding.get("code")
+                if (system, code) in pairs or has(system, code):
                     return True
             return False
         if "code" in value:
