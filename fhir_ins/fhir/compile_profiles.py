@@ -95,12 +95,22 @@ def _ids(elements: list[Json]) -> Iterator[str]:
         path, own = element["path"], element.get("id", "")
         parent, _, leaf = path.rpartition(".")
         id_ = f"{_continued(parent, latest)}.{leaf}" if parent else leaf
-        if "sliceName" in element:
+        if element.get("sliceName", leaf) != leaf:  # the same for a choice in its short form
             id_ += f":{element['sliceName']}"
-        if ".".join(step.partition(":")[0] for step in own.split(".")) == path:
+        if _agrees(own, path):
             id_ = own
         latest[path] = id_
         yield id_
+
+
+def _agrees(id_: str, path: str) -> bool:
+    """Whether an id is of this path; that of a choice may give the type in the id only (value[x]:valueCode)."""
+    steps = [step.partition(":") for step in id_.split(".")]
+    names = path.split(".")
+    return len(steps) == len(names) and all(
+        name in ((step, slice_) if step.endswith("[x]") else (step,))
+        for (step, _, slice_), name in zip(steps, names, strict=True)
+    )
 
 
 def _continued(path: str, latest: Mapping[str, str]) -> str:
@@ -160,7 +170,7 @@ def _slicing(element: Json) -> Json | None:
     by = [[found["type"], found["path"]] for found in slicing.get("discriminator", [])]
     ordered = {"ordered": True} if slicing.get("ordered") else {}
     if (
-        element["path"].endswith(("xtension",))
+        element["path"].endswith("xtension")
         and slicing.get("rules") == "open"
         and by == [["value", "url"]]
         and not ordered

@@ -5,14 +5,13 @@ value set, a type, a profile, whether it is there) tells which items are its own
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fhir_ins.fhir.judging import Item, Judge, Resource, items_of
 from fhir_ins.fhir.patterns import fixed, pattern
 from fhir_ins.fhir.places import Place
-from fhir_ins.fhir.profile_elements import CORE, Element, Structures
+from fhir_ins.fhir.profile_elements import CORE, Element, Structures, View
 from fhir_ins.fhir.structure import resource_types
 from fhir_ins.fhir.valuesets import ValueSets, membership
 
@@ -55,54 +54,6 @@ def strings_at(value: Any, path: Sequence[str]) -> list[str]:
     return [string for string in found if type(string) is str]
 
 
-class View:
-    """All that is said of one element: by the profile itself, and by the profiles of its type behind it."""
-
-    def __init__(self, elements: Iterable[Element], structures: Structures) -> None:
-        self.structures = structures
-        self.elements: list[Element] = list(dict.fromkeys(elements))
-        for element in self.elements:  # grows while it is read: a profile's root may have a profile of its own
-            for canonical in _only_profile(element):
-                tree = structures.tree(canonical)
-                if tree is not None and tree not in self.elements:
-                    self.elements.append(tree)
-
-    def facet(self, name: str) -> Any | None:
-        return next((element.facets[name] for element in self.elements if name in element.facets), None)
-
-    def child(self, name: str) -> "View | None":
-        """What is below, and where that has one slice only, what is said of the slice."""
-        found = [element.children[name] for element in self.elements if name in element.children]
-        slices = [slice_ for element in found for slice_ in element.slices.values()]
-        return View([*found, *(slices if len(slices) == 1 else ())], self.structures) if found else None
-
-    def slice(self, name: str) -> "View":
-        """A slice: what is said of it, then what is said of all items."""
-        slices = (element.slices[name] for element in self.elements if name in element.slices)
-        return View([*slices, *self.elements], self.structures)
-
-    def slices(self) -> Iterator["View"]:
-        for name in dict.fromkeys(chain.from_iterable(element.slices for element in self.elements)):
-            yield self.slice(name)
-
-    @property
-    def url(self) -> str | None:
-        """Of an extension: its url, fixed or that of its definition."""
-        stated = self.child("url")
-        if stated is not None and (value := stated.facet("fixed") or stated.facet("pattern")):
-            return str(value)
-        profiles = self.facet("types") or {}
-        return next((found.partition("|")[0] for found in profiles.get("Extension", {}).get("profiles", ())), None)
-
-
-def _only_profile(element: Element) -> Sequence[str]:
-    if len(element.types) != 1:
-        return ()
-    (required,) = element.types.values()
-    profiles = required.get("profiles", ())
-    return profiles if len(profiles) == 1 else ()
-
-
 class Discriminators:
     """Makes the criteria of slices; `judge_of` gives the judge of a profile, None where it is not loaded."""
 
@@ -130,9 +81,11 @@ class Discriminators:
             return None
         view: View | None = slice_
         steps: list[_Step] = []
+        plain = True  # the path is of names as they stand in JSON
         for this, function, argument, name in _STEP.findall(path):
             if this:
                 continue
+            plain = plain and not function and (name == "url" or (view is not None and view.child(name) is not None))
             reached = self._reached(view, function or name, argument if function else None)
             if reached is None:
                 return None
@@ -141,7 +94,7 @@ class Discriminators:
         test = self._test(view, type_) if view is not None else None
         if view is None or test is None:
             return None
-        return Criterion(_along(steps, test), _hint(path, view, type_))
+        return Criterion(_along(steps, test), _hint(path, view) if plain and type_ in ("value", "pattern") else None)
 
     def _reached(self, view: View | None, step: str, argument: str | None) -> tuple[View | None, _Step] | None:
         """What a step of the path leads to, in the definition and in an item; None for a step R4 does not have."""
@@ -208,13 +161,11 @@ def _fixed_url(view: View) -> View:
     return View([element], view.structures)
 
 
-def _hint(path: str, view: View, type_: str) -> Hint | None:
+def _hint(path: str, view: View) -> Hint | None:
     """A string that what is fixed or patterned asks for, the code of a coding rather than its system."""
     names = [] if path == "$this" else path.split(".")
     expected = view.facet("fixed") or view.facet("pattern")
     decides = isinstance(expected, str)
-    if type_ not in ("value", "pattern") or not all(map(str.isidentifier, names)):
-        return None
     while not isinstance(expected, str):
         if isinstance(expected, list):
             expected = expected[0]

@@ -98,7 +98,7 @@ def profiled(alternatives: Sequence[tuple[str, Judge]], type_: str | None, label
             if type(item.value) is dict and item.value.get("url") == url:
                 resource.judged.add(id(item.value))
             return first(item, resource)
-        if any(not any_error(one(item, resource)) for _, one in alternatives):
+        if any(not any_error(resource.tried(item, one)) for _, one in alternatives):
             return None
         names = ", ".join(url.rpartition("/")[2] for url, _ in alternatives)
         return [Breach("structure", f"For {label} this must follow one of these profiles: {names}. Correct it.")]

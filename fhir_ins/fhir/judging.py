@@ -57,13 +57,21 @@ class Resource:
             return None
         return self.root if literal == "#" else self.contained.get(literal[1:])
 
-    def conforms(self, target: Json, judge: Callable[[Item, "Resource"], Breaches]) -> bool:
+    def tried(self, item: Item, judge: "Judge") -> "Breaches":
+        """What `judge` says, when that may be dropped: the extensions it judges do not count as judged."""
+        judged, self.judged = self.judged, set()
+        try:
+            return judge(item, self)
+        finally:
+            self.judged = judged
+
+    def conforms(self, target: Json, judge: "Judge") -> bool:
         """Whether a resource referred to passes `judge`; one that is being judged already is taken to."""
         if id(target) in self._following:
             return True
         self._following.add(id(target))
         try:
-            return not any_error(judge(Item(target), self))
+            return not any_error(self.tried(Item(target), judge))
         finally:
             self._following.discard(id(target))
 

@@ -4,8 +4,9 @@ A profile says what it adds to its base. Merged, the elements of both make one t
 over what the parent says, slices and children included; the tree of a type profile stays its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 from fhir_ins.fhir.places import Place, property_of, repeats
@@ -144,3 +145,51 @@ class Structures:
         for id_, facets in structure["elements"].items():
             root.at(id_).say(facets, exact)
         return root
+
+
+class View:
+    """All that is said of one element: by the profile itself, and by the profiles of its type behind it."""
+
+    def __init__(self, elements: Iterable[Element], structures: Structures) -> None:
+        self.structures = structures
+        self.elements: list[Element] = list(dict.fromkeys(elements))
+        for element in self.elements:  # grows while it is read: a profile's root may have a profile of its own
+            for canonical in _only_profile(element):
+                tree = structures.tree(canonical)
+                if tree is not None and tree not in self.elements:
+                    self.elements.append(tree)
+
+    def facet(self, name: str) -> Any | None:
+        return next((element.facets[name] for element in self.elements if name in element.facets), None)
+
+    def child(self, name: str) -> "View | None":
+        """What is below, and where that has one slice only, what is said of the slice."""
+        found = [element.children[name] for element in self.elements if name in element.children]
+        slices = [slice_ for element in found for slice_ in element.slices.values()]
+        return View([*found, *(slices if len(slices) == 1 else ())], self.structures) if found else None
+
+    def slice(self, name: str) -> "View":
+        """A slice: what is said of it, then what is said of all items."""
+        slices = (element.slices[name] for element in self.elements if name in element.slices)
+        return View([*slices, *self.elements], self.structures)
+
+    def slices(self) -> Iterator["View"]:
+        for name in dict.fromkeys(chain.from_iterable(element.slices for element in self.elements)):
+            yield self.slice(name)
+
+    @property
+    def url(self) -> str | None:
+        """Of an extension: its url, fixed or that of its definition."""
+        stated = self.child("url")
+        if stated is not None and (value := stated.facet("fixed") or stated.facet("pattern")):
+            return str(value)
+        profiles = self.facet("types") or {}
+        return next((found.partition("|")[0] for found in profiles.get("Extension", {}).get("profiles", ())), None)
+
+
+def _only_profile(element: Element) -> Sequence[str]:
+    if len(element.types) != 1:
+        return ()
+    (required,) = element.types.values()
+    profiles = required.get("profiles", ())
+    return profiles if len(profiles) == 1 else ()

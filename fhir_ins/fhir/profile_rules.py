@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/elementdefinition.html says what each facet asks for. Wh
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from fhir_ins.fhir.discriminators import Discriminators, View
+from fhir_ins.fhir.discriminators import Discriminators
 from fhir_ins.fhir.element_judges import (
     bound,
     constrained,
@@ -17,7 +17,7 @@ from fhir_ins.fhir.element_judges import (
 )
 from fhir_ins.fhir.invariants import Invariant
 from fhir_ins.fhir.judging import Breach, Breaches, Item, Json, Judge, Resource, below, choice_of, items_in
-from fhir_ins.fhir.profile_elements import CORE, Element, Structures
+from fhir_ins.fhir.profile_elements import CORE, Element, Structures, View
 from fhir_ins.fhir.slicing import Published, Slice, Slicing
 from fhir_ins.fhir.structure import definitions
 from fhir_ins.fhir.valuesets import ValueSets

@@ -37,10 +37,7 @@ Broken = list[tuple[int | None, list[Breach]]]  # the index of an item (None: al
 
 
 class Slicing:
-    """The slices of the element `name` as the profile `label` has them; `rules` is open, closed or openAtEnd.
-
-    `index` names the slices an item may be of by a string in it, so that few criteria need to be asked.
-    """
+    """The slices of the element `name` as the profile `label` has them; `rules` is open, closed or openAtEnd."""
 
     def __init__(
         self, label: str, name: str, rules: str, slices: Sequence[Slice], published: Published, *, ordered: bool = False
@@ -100,7 +97,7 @@ class Slicing:
         """The slice of an item with what breaks it: of several that match, one that holds if there is one."""
         if len(matching) == 1:
             return matching[0], matching[0].judge(item, resource)
-        judged = [(slice_, slice_.judge(item, resource)) for slice_ in matching]
+        judged = [(slice_, resource.tried(item, slice_.judge) or []) for slice_ in matching]
         slice_, found = next((pair for pair in judged if not any_error(pair[1])), judged[0])
         return slice_, [self._ambiguous(matching, item), *found]
 

@@ -150,6 +150,22 @@ def test_what_a_profile_judged_is_not_told_twice(profiles: Profiles) -> None:
     assert told(profiles, {"resourceType": "Patient", "extension": [ITEM, ITEM]})[0][2] == "Patient.extension"
 
 
+def test_what_a_profile_only_tried_is_judged_by_itself() -> None:
+    """A profile of two that a name may follow judges the extension; the other, which holds, does not."""
+    named = definition(
+        "HumanName",
+        element("HumanName.family", min=1),
+        element("HumanName.extension:e", type=[{"code": "Extension", "profile": [URL + "e"]}]),
+        name="named",
+    )
+    given = definition("HumanName", element("HumanName.given", min=1), name="given")
+    both = [{"code": "HumanName", "profile": [URL + "named", URL + "given"]}]
+    profiles = registry(definition("Patient", element("Patient.name", type=both)), named, given, extension(STRING))
+    wrong = {"given": ["ZOE"], "extension": [{"url": URL + "e", "valueCode": "x"}]}
+    found = [expression for _, _, expression in told(profiles, {"resourceType": "Patient", "name": [wrong]})]
+    assert found == ["Patient.name[0].extension[0].value", "Patient.name[0].extension[0]"]
+
+
 def test_every_definition_of_r4_compiles() -> None:
     table = r4_profiles()
     profiles = Profiles([table])

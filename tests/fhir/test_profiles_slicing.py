@@ -138,6 +138,13 @@ DISCRIMINATORS: dict[str, tuple[str, list[tuple[str, str]], list[Json], Json, Js
         {"url": "urn:e", "valueString": "x"},
         {"url": "urn:e", "valueCode": "x"},
     ),
+    "value of a choice": (
+        "Patient.extension",
+        [("value", "value")],
+        [element("Patient.extension:a.value[x]", patternString="A")],
+        {"url": "urn:e", "valueString": "A"},
+        {"url": "urn:e", "valueString": "B"},
+    ),
     "ofType": (
         "Patient.extension",
         [("value", "value.ofType(Coding).code")],
@@ -216,8 +223,20 @@ def test_a_choice_is_sliced_by_its_type(head: list[Json]) -> None:
     assert told(profiles, patient(deceasedDateTime="2020-01")) == [("error", "too-long", "Patient.deceased")]
 
 
-def test_the_short_form_of_a_choice_is_its_slice() -> None:
-    short = {"id": "Patient.deceasedDateTime", "path": "Patient.deceasedDateTime", "maxLength": 4}
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"id": "Patient.deceasedDateTime", "path": "Patient.deceasedDateTime"},
+        {"path": "Patient.deceasedDateTime", "sliceName": "deceasedDateTime"},
+        {
+            "id": "Patient.deceased[x]:deceasedDateTime",
+            "path": "Patient.deceasedDateTime",
+            "sliceName": "deceasedDateTime",
+        },
+    ],
+)
+def test_the_short_form_of_a_choice_is_its_slice(names: Json) -> None:
+    short = {**names, "type": [{"code": "dateTime"}], "maxLength": 4}
     profiles = registry(definition("Patient", short))
     assert told(profiles, patient(deceasedDateTime="2020-01")) == [("error", "too-long", "Patient.deceased")]
     assert told(profiles, patient(deceasedBoolean=True)) == []
