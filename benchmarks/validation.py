@@ -9,8 +9,8 @@ from statistics import median
 from benchmarks.patients import ins_patient
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.structure import validate
-from fhir_ins.frcore.canonical import PATIENT_INS, versioned
-from fhir_ins.frcore.profiles import fr_core_profiles
+from fhir_ins.frcore.canonical import PATIENT_INS
+from fhir_ins.frcore.profiles import fr_core
 
 ROW = "validation"
 TIMES = 2000
@@ -30,8 +30,8 @@ def measure() -> Costs:
     """Raises SystemExit when the Patient is not a good one: a bad one would cost less."""
     body = ins_patient().encode()
     patient = parse(body)
-    profiles = fr_core_profiles()
-    profile = versioned(PATIENT_INS)
+    edition = fr_core("2.2.0")
+    profiles, profile = edition.profiles, edition.release.claim(PATIENT_INS)
     if validate(patient) or not profiles.conforms(patient, profile):
         raise SystemExit("The Patient of the benchmark breaks the profile it is to be judged by.")
     gc.collect()

@@ -71,13 +71,13 @@ class Part:
         return breaches
 
     def _whole(self, owner: Json, resource: Resource) -> Breaches:
+        name = self._name
         if self._choice:
-            items, repeats = choice_of(owner, self._name), False
+            items, repeats = choice_of(owner, name), False
+        elif name in owner or self._sibling in owner:
+            items, repeats = items_in(owner.get(name), owner.get(self._sibling))
         else:
-            value = owner.get(self._name)
-            if value is None and self._sibling not in owner:
-                return self._absent
-            items, repeats = items_in(value, owner.get(self._sibling))
+            return self._absent
         if not items:
             return self._absent
         breaches: list[Breach] = self._too_few(len(items)) if self._least > 1 else []
@@ -85,8 +85,7 @@ class Part:
             breaches.append(self._too_many())
         for judge in self._judges:
             for index, item in enumerate(items):
-                found = judge(item, resource)
-                if found:
+                if found := judge(item, resource):
                     breaches += below(self._step(index, repeats), found)
         if self._slicing is not None and (broken := self._slicing.judge(items, resource)):
             for sliced, found in broken:
@@ -127,8 +126,7 @@ class Content:
         owner = item.value if type(item.value) is dict else item.sibling or {}
         breaches: list[Breach] = []
         for judge in self._parts:
-            found = judge(owner, resource)
-            if found:
+            if found := judge(owner, resource):
                 breaches += found
         return breaches
 

@@ -92,8 +92,11 @@ def active_identifier(number: InsNumber, release: Release) -> Json:
 
 
 def old_identifiers(numbers: Iterable[InsNumber], release: Release) -> list[Json]:
-    """Numbers that are not this identity's INS now: former ones, or given by a client and not confirmed by INSi."""
-    return [identifier(number, "old", release) for number in numbers]
+    """Numbers that are not this identity's INS now: former ones, or given by a client and not confirmed by INSi.
+
+    What INSi gave under another authority than the INS ones is none.
+    """
+    return [identifier(number, "old", release) for number in numbers if ins_oid(number.oid)]
 
 
 def _apart(identifier: Json) -> Json:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fhirpathpy import compile as compiled
 from fhirpathpy.models import models
-from frcore.records import CHECK, ZOE, about, known, number, writer
+from frcore.records import CHECK, FR_CORE, ZOE, about, known, number, writer
 from frcore.test_frcore_oracles import BODIES, contains
 from frcore.test_frcore_search_parameters import STRANGE
 from hypothesis import given, settings
@@ -67,7 +67,7 @@ def conveyed() -> tuple[Json, ...]:
     found: dict[bytes, None] = {}
     for answer, body in product(answers(), bodies()):
         for identity in identities(answer):
-            made = forms(known(Status.RECUPEREE, answer, body).patient, identity)
+            made = forms(known(Status.RECUPEREE, answer, body).patient, identity, FR_CORE)
             found |= {serialise(form): None for form in (made.conveyed, made.concealed) if form}
     return tuple(map(parse, found))
 
@@ -88,13 +88,13 @@ def test_so_does_whatever_a_client_may_write(resource: Json) -> None:
         return
     for found in (wrote, attached(wrote, ZOE)):
         for identity in (found.identity, replace(found.identity, check=CHECK, attributes=frozenset())):
-            form = forms(found.patient, identity).conveyed
+            form = forms(found.patient, identity, FR_CORE).conveyed
             assert [key for key in CONSTRAINTS if constraint(key)(form) != [True]] == [], form
 
 
 def qualified() -> Json:
     found = known(Status.QUALIFIEE, body=patient(telecom=[CITIZEN]))
-    return deepcopy(forms(found.patient, found.identity).conveyed)
+    return deepcopy(forms(found.patient, found.identity, FR_CORE).conveyed)
 
 
 def statement(form: Json) -> Json:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fhirpathpy import compile as compiled
 from fhirpathpy.models import models
-from frcore.records import CHECK, ZOE, known
+from frcore.records import CHECK, FR_CORE, ZOE, known
 from frcore.test_frcore_oracles import all_forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,14 +128,14 @@ def test_the_record_s_own_status_is_found_beside_what_is_conveyed(status: Status
         Status.VALIDEE: {Token(STATUSES, "VALI")},
         Status.QUALIFIEE: {Token(STATUSES, "VALI")},
     }
-    keys = further_keys(forms(found.patient, found.identity).conveyed, found.identity)
+    keys = further_keys(forms(found.patient, found.identity, FR_CORE).conveyed, found.identity)
     assert keys_found(keys.tokens, "identity-status") == conveyed[status] | {Token(OUR_STATUSES, status.value)}
 
 
 @pytest.mark.parametrize("status", Status)
 def test_every_form_of_a_patient_is_found_alike(status: Status) -> None:
     found = known(status)
-    made = forms(found.patient, found.identity)
+    made = forms(found.patient, found.identity, FR_CORE)
     keys = [further_keys(form, found.identity) for form in (made.conveyed, made.concealed, made.reference) if form]
     assert set(keys) == {keys[0]}
 
@@ -151,5 +151,5 @@ def test_the_call_date_is_the_server_s_own_statement() -> None:
         ],
     }
     assert extracted("ins-call-date", patient(extension=[claimed])) == set()
-    shown = forms(patient(extension=[claimed]), Identity(obtained=ZOE, check=CHECK)).conveyed
+    shown = forms(patient(extension=[claimed]), Identity(obtained=ZOE, check=CHECK), FR_CORE).conveyed
     assert extracted("ins-call-date", shown) == {span_of(date.fromisoformat(ZOE.on).isoformat())}
