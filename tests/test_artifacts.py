@@ -16,6 +16,7 @@ from fhir_ins.artifacts import artifact, profiles
 from fhir_ins.fhir.structure import definitions, validate
 from fhir_ins.frcore.canonical import OURS, STATUSES_OF_OURS
 from fhir_ins.frcore.identifiers import identifier
+from fhir_ins.frcore.release import RELEASES
 from fhir_ins.frcore.traits import SEX_OF_GENDER
 from fhir_ins.ins.identity import InsNumber
 from fhir_ins.ins.matricule import Matricule
@@ -155,5 +156,5 @@ def test_a_naming_system_says_its_oid_and_whether_it_is_an_ins(name: str, oid: s
     assert [(one["type"], one["value"]) for one in found["uniqueId"]] == [("oid", oid), ("uri", f"urn:oid:{oid}")]
     assert found["description"].startswith("Not an INS") is (name in OTHER_OIDS)
     if name in INS_OIDS:
-        emitted = identifier(InsNumber(Matricule("2751263220749", "74"), oid), "official")
+        emitted = identifier(InsNumber(Matricule("2751263220749", "74"), oid), "official", RELEASES["2.2.0"])
         assert (found["type"], found["uniqueId"][1]["value"]) == (emitted["type"], emitted["system"])
