@@ -53,12 +53,12 @@ def capability_statement(settings: Settings) -> bytes:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "software": {**stated["software"], "version": __version__},
             "implementation": {**stated["implementation"], "url": str(configured).rstrip("/")},
-            "rest": [{**rest, "resource": [_completed(resource) for resource in rest["resource"]]}],
+            "rest": [{**rest, "resource": [_completed(resource, settings.fr_core) for resource in rest["resource"]]}],
         }
     )
 
 
-def _completed(resource: dict[str, Any]) -> dict[str, Any]:
+def _completed(resource: dict[str, Any], fr_core: str) -> dict[str, Any]:
     parameters = PARAMETERS[resource["type"]].values()
     definitions = (operation_definition(name) for name in OPERATIONS)
     operations = [
@@ -66,8 +66,10 @@ def _completed(resource: dict[str, Any]) -> dict[str, Any]:
         for found in definitions
         if resource["type"] in found["resource"]
     ]
+    supported = [f"{profile}|{fr_core}" for profile in resource.get("supportedProfile", ())]
     return {
         **resource,
+        **({"supportedProfile": supported} if supported else {}),
         "searchParam": [
             {
                 "name": parameter.name,

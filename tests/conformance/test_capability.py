@@ -15,8 +15,11 @@ from conformance.statement import CALLS, RESOURCES, STATEMENT, interactions, one
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from people import ADRUN, INS_PROFILE, NIR, PATIENT_PROFILE, document_checked, out, patient, traits
 
+from fhir_ins.api.capabilities import capability_statement
+from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.canonical import OURS
+from fhir_ins.settings import Settings
 
 Json = dict[str, Any]
 
@@ -236,6 +239,12 @@ async def test_the_profiles_it_supports_are_those_the_server_claims(patients: Pa
     known = await patients.fhir.post("/Patient", json=patient(meta={"profile": [PATIENT_PROFILE]}))
     claimed = {*patients.known["meta"]["profile"], *known.json()["meta"]["profile"]}
     assert set(RESOURCES["Patient"]["supportedProfile"]) == claimed == {INS_PROFILE, PATIENT_PROFILE}
+
+
+def test_the_profiles_it_supports_are_of_the_configured_release() -> None:
+    statement = parse(capability_statement(Settings(fr_core="2.1.0")))
+    (found,) = [found for found in statement["rest"][0]["resource"] if "supportedProfile" in found]
+    assert {profile.rpartition("|")[2] for profile in found["supportedProfile"]} == {"2.1.0"}
 
 
 # Operations
