@@ -48,6 +48,8 @@ def with_check(
             RELIABILITY,
             code="required",
         )
+    if claim.validation_date is None:
+        raise Unprocessable(f"A document check (VALI) needs its validationDate, {_WHOLE}.", _DATE, code="required")
     if claim.validation_mode is None:
         raise Unprocessable(f"A document check (VALI) needs its validationMode: {_KNOWN}.", _MODE, code="required")
     return identity.checked(check_of(claim, traits.birth_date, writer))
@@ -59,15 +61,14 @@ def _repeats(claim: Claim, check: DocumentCheck) -> bool:
 
 
 def check_of(claim: Claim, birth_date: str, writer: Writer) -> DocumentCheck:
-    """The check a claim describes. Raises Unprocessable without a whole date, or for a document that does not count."""
+    """The check a claim describes. Raises Unprocessable for an impossible date, or a document that does not count."""
     date, means = claim.validation_date, claim.validation_mode
-    if not date or len(date) < len("YYYY-MM-DD") or not birth_date <= date <= writer.today:
-        text = "A document check (VALI) needs its validationDate, a whole date after the birth and not after today."
-        raise Unprocessable(text, _DATE, code="required")
+    if date is not None and (len(date) < len("YYYY-MM-DD") or not birth_date <= date <= writer.today):
+        raise Unprocessable(f"The validationDate must be {_WHOLE}.", _DATE, code="value")
     if means not in (*SUFFICIENT_MEANS, None):
-        text = f"The validationMode must be a document of high confidence: {_KNOWN}."
-        raise Unprocessable(text, _MODE, code="required")
+        raise Unprocessable(f"The validationMode must be a document of high confidence: {_KNOWN}.", _MODE, code="value")
     return DocumentCheck(date, means, writer.actor)
 
 
+_WHOLE = "a whole date after the birth and not after today"
 _KNOWN = ", ".join(sorted(SUFFICIENT_MEANS))

@@ -180,7 +180,8 @@ def _statement(collected: list[Json], identity: Identity, release: Release) -> l
             parts.append({"url": "dateCollection", "valueDate": identity.obtained.on})
     parts.append(_part("identityStatus", IDENTITY_STATUSES, VALIDATED if identity.check else PROVISIONAL))
     if identity.check:
-        parts.append({"url": "validationDate", "valueDate": identity.check.on})
+        if identity.check.on:
+            parts.append({"url": "validationDate", "valueDate": identity.check.on})
         if identity.check.means in (release.ins_means if identity.obtained else release.means):
             parts.append(_part("validationMode", VALIDATION_MODES, identity.check.means))
     return parts

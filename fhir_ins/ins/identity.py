@@ -45,10 +45,11 @@ class Obtained:
 class DocumentCheck:
     """Fact C: the day of the check, the means (a code of fr-core-cs-mode-validation-identity), who did it.
 
-    A trusted source may leave the means out: FR Core has no code for some documents that count.
+    A trusted source may leave out the day, as FR Core's own example does, and the means: FR Core has no code for some
+    documents that count.
     """
 
-    on: str
+    on: str | None
     means: str | None
     actor: str
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from frcore.records import writer
 from hypothesis import given
 from hypothesis import strategies as st
 from ins_patients import (
@@ -28,12 +29,13 @@ from people import ADRUN, MODES, reliability
 
 from fhir_ins.fhir import fhirpath
 from fhir_ins.fhir.json import parse
-from fhir_ins.fhir.outcome import Issue
+from fhir_ins.fhir.outcome import FhirError, Issue
 from fhir_ins.fhir.profiles import Profiles
 from fhir_ins.fhir.scope import Scope
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.invariants import INVARIANTS
-from fhir_ins.frcore.profiles import RELEASES, fr_core_profiles
+from fhir_ins.frcore.profiles import RELEASES, fr_core, fr_core_profiles
+from fhir_ins.frcore.writes import written
 
 Json = dict[str, Any]
 Change = Callable[[Json], object]
@@ -358,6 +360,26 @@ def test_the_published_examples_get_what_they_deserve(example: str) -> None:
     release, expressions, _why = EXAMPLES[example]
     resource = parse((DATA / f"fr-core/examples/{example}.json").read_bytes())
     assert errors(resource, release) == expressions
+
+
+@needs_data
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_a_write_of_the_published_examples_is_refused_for_what_they_lack(example: str) -> None:
+    """The key of 123456789012244 (12 was expected); then, of an ordinary client, the day of the document check.
+
+    The misspelt commune system of 2.1.0 is understood, so that a trusted source may send them if wrong keys may pass.
+    """
+    edition = fr_core(EXAMPLES[example][0])
+    resource = parse((DATA / f"fr-core/examples/{example}.json").read_bytes())
+    body = {name: value for name, value in resource.items() if name not in ("id", "text")}
+    with pytest.raises(FhirError) as refused:
+        written(body, None, writer(edition=edition))
+    assert [issue.expression for issue in refused.value.issues] == ["Patient.identifier[0].value"]
+    with pytest.raises(FhirError) as refused:
+        written(body, None, writer(edition=edition, wrong_key_is_error=False))
+    assert str(refused.value.issues[0].expression).endswith("extension('validationDate')")
+    trusted = writer(edition=edition, wrong_key_is_error=False, is_trusted=True)
+    assert written(body, None, trusted).identity.conveys
 
 
 @needs_data

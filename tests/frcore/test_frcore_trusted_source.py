@@ -4,14 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from frcore.records import CHECK, SOMEBODY_ELSE, TODAY, ZOE, known, matricules, number, writer
-from people import ADRUN, claiming, ins_identifier, patient, reliability
+from frcore.records import CHECK, FR_CORE, SOMEBODY_ELSE, TODAY, ZOE, known, matricules, number, writer
+from people import ADRUN, INS_PROFILE, claiming, ins_identifier, patient, reliability
 
 from fhir_ins.fhir.outcome import FhirError
+from fhir_ins.frcore.forms import forms
 from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.traits import with_traits
 from fhir_ins.frcore.writes import written
-from fhir_ins.ins.identity import Identity, Obtained
+from fhir_ins.ins.identity import DocumentCheck, Identity, Obtained
 from fhir_ins.ins.status import Status
 
 Json = dict[str, Any]
@@ -49,10 +50,13 @@ def test_old_numbers_are_its_history_and_the_day_of_the_call_is_what_it_said() -
     assert (obtained.history, obtained.on) == ((number(),), "2026-11-01")
 
 
-def test_the_means_may_be_left_out() -> None:
-    check = written(fed(reliability("VALI", CHECK.on)), None, GAM).identity.check
-    assert check
-    assert check.means is None
+@pytest.mark.parametrize(("date", "means"), [(CHECK.on, None), (None, "CN"), (None, None)])
+def test_the_day_and_the_means_of_the_check_may_be_left_out(date: str | None, means: str | None) -> None:
+    fed_once = written(fed(reliability("VALI", date, means)), None, GAM)
+    assert fed_once.identity.check == DocumentCheck(date, means, "alice")
+    shown = forms(fed_once.patient, fed_once.identity, FR_CORE).conveyed
+    assert shown["meta"]["profile"] == [INS_PROFILE]
+    assert written(shown, fed_once, writer(may_qualify=False)).identity == fed_once.identity
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_without_vali_and_an_ins_it_is_a_client_like_others(body: Json) -> None:
         (fed(reliability("VALI", CHECK.on, "CN"), reliability("ANOM")), "Patient.identifier"),
         (fed(identifier=[ins_identifier(), ins_identifier(SOMEBODY_ELSE)]), "Patient.identifier"),
         (fed(identifier=[{**ins_identifier(), "use": "old"}]), "Patient.identifier"),
-        (fed(reliability("VALI", None, "CN")), "validationDate"),
+        (fed(reliability("VALI", "2026-11", "CN")), "validationDate"),
         (fed(reliability("VALI", "2030-01-01", "CN")), "validationDate"),
         (fed(reliability("VALI", CHECK.on, "TC")), "validationMode"),
         (
