@@ -20,6 +20,9 @@ async def create(request: Request) -> Response:
     caller.require(Right.WRITE)
     if "if-none-exist" in request.headers:
         raise BadRequest("Conditional create is not offered: leave If-None-Exist out.", code="not-supported")
+    if request.query_params.keys() - {"_format"}:
+        text = "A create takes no parameters in its URL: to search, use GET or POST [base]/Patient/_search."
+        raise BadRequest(text, code="not-supported")
     body = without_server_elements(await resource_body(request, "Patient"))
     known = written(body, None, writer(request, caller))
     context = context_of(request)

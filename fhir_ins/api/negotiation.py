@@ -18,6 +18,7 @@ _WILDCARDS = frozenset({"*/*", "application/*", "text/*"})
 _FORMATS = _JSON_TYPES | {"json"}
 _R4 = "This server speaks FHIR R4: use fhirVersion=4.0, or leave it out."
 _PICTURES = (PNG, SVG)
+_DRAWN = "This operation answers application/fhir+json, image/png and image/svg+xml: ask for one of them."
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?", re.ASCII)
 _ZERO = re.compile(r"q=0(\.0*)?")
 
@@ -85,6 +86,8 @@ def picture_answer(request: Request) -> str | None:
         name, _ = _media_type(wanted.replace(" ", "+"))
         if name in _PICTURES:
             return name
+        if name not in _FORMATS:
+            raise NotAcceptable(_DRAWN)
     else:
         accepted = [_media_type(item) for item in request.headers.get("accept", "*/*").split(",")]
         json = max(
@@ -94,6 +97,8 @@ def picture_answer(request: Request) -> str | None:
         best = max(_PICTURES, key=qualities.__getitem__)
         if qualities[best] > json:
             return best
+        if not json and not any(name in _JSON_TYPES for name, _ in accepted):
+            raise NotAcceptable(_DRAWN)
     require_json_answer(request)
     return None
 

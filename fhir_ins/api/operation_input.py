@@ -46,10 +46,17 @@ def operation_definition(name: str) -> Mapping[str, Any]:
 
 
 async def operation_arguments(request: Request, name: str) -> Arguments:
-    """The arguments in the body, a Parameters resource; no body at all gives none."""
+    """The arguments in the body: a Parameters resource, or the one resource it would hold; no body at all gives none.
+
+    https://hl7.org/fhir/R4/operations.html#request
+    """
+    expected = parameters_in(operation_definition(name))
+    types = [parameter.type for parameter in expected.values() if parameter.type == "Patient"]
     body = await bounded_body(request)
-    given = resource_in(request, body, "Parameters") if body else {}
-    return arguments(given, parameters_in(operation_definition(name)))
+    given = resource_in(request, body, "Parameters", *types) if body else {}
+    if given.get("resourceType") == "Patient":
+        return {**arguments({}, expected), "patient": [Argument(given, "Patient")]}
+    return arguments(given, expected)
 
 
 def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:

@@ -78,7 +78,7 @@ ROUTES: list[BaseRoute] = [
     _route(f"{_PATIENT}/$ins-fetch", POST=ins_fetch),
     _route(f"{_PATIENT}/$ins-verify", POST=ins_verify),
     _route(f"{_PATIENT}/$ins-scan", POST=ins_scan),
-    _route(f"{_PATIENT}/{_ID}/$ins-identity", GET=ins_identity),
+    _route(f"{_PATIENT}/{_ID}/$ins-identity", GET=ins_identity, POST=ins_identity),
     _route(f"{_PATIENT}/{_ID}/$ins-fetch", POST=ins_fetch_instance),
     _route(f"{_PATIENT}/{_ID}/$ins-verify", POST=ins_verify_instance),
     _route(f"{_PATIENT}/{_ID}/_history/{{vid}}", GET=vread),

@@ -21,6 +21,7 @@ from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.operations import Parameter, arguments
 from fhir_ins.fhir.outcome import BadRequest, FhirError, Issue, NotFound, operation_outcome
 from fhir_ins.fhir.structure import validate as base_issues
+from fhir_ins.frcore.writes import judged as as_judged
 from fhir_ins.frcore.writes import written
 from fhir_ins.security.caller import Caller, Right
 
@@ -159,6 +160,8 @@ def _judged(request: Request, asked: Asked) -> list[Issue]:
         for index, canonical in enumerate(claimed)
         if (place := f"{type_}.meta.profile[{index}]") and not profiles.knows(canonical) and not asked.profile
     ]
+    if type_ == "Patient" and asked.mode in ("create", "update"):
+        resource = as_judged(resource, context_of(request).fr_core)
     return [*profiles.judge(resource, *judged), *unknown]
 
 

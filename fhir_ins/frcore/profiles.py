@@ -57,9 +57,9 @@ def fr_core(version: str, more: Sequence[Table] = ()) -> FrCore:
 
 
 def fr_core_profiles(release: str, more: Sequence[Table] = ()) -> Profiles:
-    """R4's profiles, those of FR Core in this release, and those of `more` tables."""
+    """R4's profiles, those of `more` tables, and over them FR Core's in this release: no package brings another one."""
     fr_core = table(Path(__file__).with_name("definitions") / f"fr-core-{release}.json")
-    return Profiles([r4_profiles(), fr_core, *more], INVARIANTS, published_contradiction)
+    return Profiles([r4_profiles(), *more, fr_core], INVARIANTS, published_contradiction)
 
 
 def published_contradiction(rule: str, value: Any) -> bool:

@@ -48,6 +48,11 @@ _STATUSES: Mapping[str, Mapping[str, str]] = {
     },
 }
 _STATUS_CODES = frozenset(code for codes in _STATUSES.values() for code in codes)
+# What else fr-core-cs-v2-0445 has: of other meanings, kept as the client wrote it.
+_OTHER_CODES = frozenset(
+    """ANOM CACH COLP COLV DESA DOUA DOUB DOUT DPOT FICT FILI HOMA HOMD IDRA IDVER INVA RECD USUR
+    VIDE""".split()  # noqa: SIM905
+)
 _MARK_SYSTEMS = frozenset({IDENTITY_STATUSES, IDENTITY_STATUSES_TWIN, NEXT_IDENTITY_COMMENTS, None})
 _MARKS: Mapping[str, Attribute | Obstacle] = {
     **{attribute.value: attribute for attribute in Attribute},
@@ -92,6 +97,10 @@ def misused_parts(patient: Mapping[str, Any]) -> list[Issue]:
     Other systems may use the same codes with other meanings, so none is guessed.
     """
     issues = []
+    stated = {status for extension in extensions(patient, IDENTITY_RELIABILITY) if (status := _status(extension))}
+    if len(stated) > 1:
+        text = "An identity has one status: say PROV or VALI, in one repetition of identityReliability."
+        issues.append(Issue("business-rule", text, "Patient.extension"))
     for index, extension in enumerate(patient.get("extension", ())):
         if extension.get("url") != IDENTITY_RELIABILITY:
             continue
@@ -107,10 +116,13 @@ def _misuse(part: Json) -> str | None:
     """Why a part cannot be understood: its code is one of a system that it does not name."""
     name, coding = part["url"], part.get("valueCoding", {})
     system, code = coding.get("system"), coding.get("code")
+    if name == "identityStatus":
+        system = system or IDENTITY_STATUSES
     known: list[str] = []
     if name == "identityStatus" and code in _STATUS_CODES:
         known = [url for url, codes in _STATUSES.items() if code in codes]
-        system = system or IDENTITY_STATUSES
+    elif name == "identityStatus" and code not in _OTHER_CODES and system in _STATUSES:
+        return f"This is no code of {system}: the statuses are {', '.join(sorted(_STATUSES[system]))}."
     elif name == "validationMode" and system:
         known = [VALIDATION_MODES]
     elif name == "methodCollection" and code == INSI and system:
@@ -155,14 +167,14 @@ def with_statement(patient: Json, identity: Identity, release: Release) -> Json:
 
 
 def unsayable_means(patient: Json, release: Release) -> Json:
-    """The Patient less validationMode codes that count but that the release has no code for.
+    """The Patient less validationMode codes that count but that an INS Patient of the release may not carry.
 
-    They are for the identity record, not for the resource (see `with_statement`).
+    They are for the identity record, whichever profile is claimed; `with_statement` says what goes out.
     """
 
     def sayable(part: Json) -> bool:
         code = (part.get("valueCoding") or {}).get("code")
-        return part.get("url") != "validationMode" or code not in SUFFICIENT_MEANS - release.means
+        return part.get("url") != "validationMode" or code not in SUFFICIENT_MEANS - release.ins_means
 
     def said(extension: Json) -> Json:
         return filtered(extension, "extension", sayable) if extension.get("url") == IDENTITY_RELIABILITY else extension

@@ -17,6 +17,7 @@ from fhir_ins.frcore.forms import bare
 from fhir_ins.frcore.identifiers import is_ins, with_nss_apart
 from fhir_ins.frcore.known import Known, Writer
 from fhir_ins.frcore.marks import with_marks
+from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.frcore.reliability import VALIDATED, claim_of, misused_parts, unsayable_means
 from fhir_ins.frcore.telecom import is_citizen_address, matricule_of
 from fhir_ins.frcore.traits import completed_locally, contradictions, traits_of, with_birth_place_system, with_traits
@@ -35,10 +36,10 @@ def written(body: Json, before: Known | None, writer: Writer) -> Known:
 
     Raises Unprocessable, Forbidden or PreconditionFailed with the place and the remedy; then nothing is kept.
     """
-    body = with_nss_apart(with_birth_place_system(body))
+    body = understood(body)
     if issues := [*misplaced(body), *contradictions(body), *misused_parts(body)]:
         raise Unprocessable(issues)
-    if issues := writer.fr_core.faults(unsayable_means(body, writer.fr_core.release)):
+    if issues := writer.fr_core.faults(judged(body, writer.fr_core)):
         raise Unprocessable(issues)
     claim = claim_of(body)
     shown = before.identity.obtained if before and (before.identity.conveys or writer.is_reference) else None
@@ -54,6 +55,16 @@ def written(body: Json, before: Known | None, writer: Writer) -> Known:
     identity = with_check(identity, claim, before.identity.check if before else None, traits_of(patient), writer)
     identity = _with_supplied(identity, numbers, before.identity if before else Identity(), writer)
     return Known(patient, identity)
+
+
+def understood(body: Json) -> Json:
+    """The Patient as a client meant it: what other releases and systems write elsewhere, in its place."""
+    return with_nss_apart(with_birth_place_system(body))
+
+
+def judged(body: Json, fr_core: FrCore) -> Json:
+    """What of a Patient its profiles judge in a write: not what the server understands, keeps and writes otherwise."""
+    return unsayable_means(understood(body), fr_core.release)
 
 
 def attached(before: Known, obtained: Obtained) -> Known:

@@ -248,7 +248,8 @@ async def test_another_tenant_has_no_such_patient(fhir: httpx.AsyncClient, start
 async def test_what_is_not_there(fhir: httpx.AsyncClient) -> None:
     path = await qualified(fhir)
     assert (await fhir.get("/Patient/nobody/$ins-identity")).status_code == 404
-    assert (await fhir.post(path)).status_code == 405
+    assert (await fhir.post(path)).content == (await fhir.get(path)).content
+    assert (await fhir.put(path, json={})).status_code == 405
     assert (await fhir.get("/Patient/$ins-identity")).status_code in (404, 405)
     await fhir.delete(path.removesuffix("/$ins-identity"))
     assert (await fhir.get(path)).status_code == 410

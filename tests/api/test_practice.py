@@ -233,3 +233,58 @@ class TestAnIdentitySentByAThirdParty:
         assert [found["value"] for found in read["identifier"]] == [ADRUN]
         assert read["meta"]["profile"] == [INS_PROFILE]
         assert await found_by(fhir, f"{NIR}|{ADRUN}") == [created["id"]]
+
+
+class TestWhatATiredIntegratorSends:
+    @pytest.mark.parametrize("means", ["AC", "AV", "CE", "CS", "DC", "IE"])
+    async def test_a_document_without_code_in_an_ins_patient_counts_whatever_is_claimed(
+        self, fhir: httpx.AsyncClient, means: str
+    ) -> None:
+        shown = out((await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)).json(), "patient")[0]["resource"]
+        assert shown["meta"]["profile"] == [INS_PROFILE]
+        checked = claiming(shown, reliability("VALI", "2026-11-20", means))
+        judged = await fhir.post(f"/Patient/{shown['id']}/$validate?mode=update", json=checked)
+        assert [issue for issue in judged.json()["issue"] if issue["code"] == "code-invalid"] == []
+        answer = await put(fhir, checked)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["meta"]["profile"] == [INS_PROFILE]
+        assert f'"code":"{means}"' not in answer.text
+
+    @pytest.mark.parametrize("status", ["vali", "VALID", "Prov", "ZZZ"])
+    @pytest.mark.parametrize("system", [None, "fr-core-cs-v2-0445", "fr-core-cs-identity-status"])
+    async def test_a_status_that_is_none_is_refused(
+        self, fhir: httpx.AsyncClient, status: str, system: str | None
+    ) -> None:
+        statement = reliability(status, "2026-11-20", "CN")
+        coding = statement["extension"][0]["valueCoding"]
+        coding.pop("system")
+        if system:
+            coding["system"] = f"https://hl7.fr/ig/fhir/core/CodeSystem/{system}"
+        answer = await fhir.post("/Patient", json=patient(extension=[statement]))
+        assert answer.status_code == 422
+        assert "the statuses are" in answer.text or "identityStatus" in answer.text
+
+    async def test_two_statuses_at_once_are_refused(self, fhir: httpx.AsyncClient) -> None:
+        read = await fetched(fhir)
+        both = {**read, "extension": [*read["extension"], CHECKED]}
+        answer = await put(fhir, both)
+        assert answer.status_code == 422
+        assert "one status" in answer.text
+
+    async def test_a_search_sent_as_a_create_creates_nothing(self, fhir: httpx.AsyncClient) -> None:
+        assert (await fhir.post("/Patient?family=adrun", json=patient())).status_code == 400
+        assert (await fhir.get("/Patient")).json()["total"] == 0
+
+    async def test_a_bare_patient_is_the_one_parameter(self, fhir: httpx.AsyncClient) -> None:
+        sent = patient(identifier=[ins_identifier()], extension=[born_in("63220")])
+        assert code((await fhir.post("/Patient/$ins-verify", json=sent)).json(), "outcome") == "concordant"
+        assert code((await fhir.post("/Patient/$ins-fetch", json=patient())).json(), "result") == "found"
+
+    @pytest.mark.parametrize("wanted", [{"params": {"_format": "png"}}, {"headers": {"Accept": "image/jpeg"}}])
+    async def test_a_picture_we_do_not_draw_is_told_with_those_we_do(
+        self, fhir: httpx.AsyncClient, wanted: dict[str, Any]
+    ) -> None:
+        qualified = (await put(fhir, document_checked(await fetched(fhir)))).json()
+        answer = await fhir.get(f"/Patient/{qualified['id']}/$ins-identity", **wanted)
+        assert answer.status_code == 406
+        assert "image/png" in answer.text

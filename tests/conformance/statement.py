@@ -63,7 +63,7 @@ _SCANNED: Json = {"resourceType": "Parameters", "parameter": [{"name": "payload"
 CALLS: dict[str, list[Call]] = {
     "ins-fetch": [Call("type", body=example("Parameters-ins-fetch-in")), Call("instance")],
     "ins-verify": [Call("type", body=example("Parameters-ins-verify-in")), Call("instance")],
-    "ins-identity": [Call("instance", "GET")],
+    "ins-identity": [Call("instance", "GET"), Call("instance")],
     "ins-scan": [Call("type", body=_SCANNED)],
     "validate": [
         Call("type", sends_one=True),
