@@ -123,7 +123,7 @@ async def _kept(
     async def attempt() -> Kept:
         holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
         if holder is not None:
-            return await _kept_on_holder(request, caller, given, holder, new, differing)
+            return await _kept_on_holder(request, caller, given, holder, fresh, differing)
         try:
             version = await context.resources.create(caller, "Patient", draft(fresh, context.fr_core))
         except AlreadyHeld as error:
@@ -139,18 +139,22 @@ async def _kept_on_holder(
     caller: Caller,
     given: FetchInput,
     holder: str,
-    new: Obtained,
+    fresh: Known,
     differing: tuple[Comparison, ...],
 ) -> Kept:
     """Refresh the Patient that has this INS. Raises VersionChanged when it was changed or deleted meanwhile.
 
-    Where INSi has changed the traits since, that is a discrepancy too, to be accepted before it is written.
+    Where INSi has changed the traits since, that is a discrepancy too, to be accepted before it is written. A Patient
+    that is anonymous or hidden is not shown, nor written to: the answer is what INSi has just said, stored nowhere.
     """
     resources = context_of(request).resources
     current = await resources.current(caller, "Patient", holder)
     before = known_patient(current) if current else None
-    if current is None or before is None:
+    new = fresh.identity.obtained
+    if current is None or before is None or new is None:
         raise VersionChanged
+    if before.identity.blocked:
+        return Kept(_shown(request, fresh), None, differing)
     changed = _discrepancies(traits_of(before.patient), new.traits)
     told = tuple({found.trait: found for found in (*changed, *differing)}.values())
     if changed and not given.accept_traits:

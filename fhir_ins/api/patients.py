@@ -79,8 +79,9 @@ def gone(updated: datetime) -> Gone:
 
 def already_held(error: AlreadyHeld) -> Conflict:
     """Two records, one person: which one is the other, without saying the matricule."""
+    holder = f"Patient/{error.holder}" if error.holder else "Another Patient"
     return Conflict(
-        f"Patient/{error.holder} already has the INS of this identity in this structure. Use that Patient, or merge "
+        f"{holder} already has the INS of this identity in this structure. Use that Patient, or merge "
         "the two; one confirmed INS belongs to one Patient.",
         code="duplicate",
     )

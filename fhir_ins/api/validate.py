@@ -154,11 +154,18 @@ def _judged(request: Request, asked: Asked) -> list[Issue]:
     if resource["resourceType"] != type_:
         return [Issue("structure", f"This address validates {type_}: send one, or use the address of its type.")]
     claimed = resource.get("meta", {}).get("profile", ())
-    judged = [asked.profile] if asked.profile else [canonical for canonical in claimed if profiles.knows(canonical)]
+    judged = (
+        [asked.profile]
+        if asked.profile
+        else [canonical for canonical in claimed if canonical and profiles.knows(canonical)]
+    )
     unknown = [
         Issue("not-found", "This profile is not loaded here, so it was not judged.", place, "warning")
         for index, canonical in enumerate(claimed)
-        if (place := f"{type_}.meta.profile[{index}]") and not profiles.knows(canonical) and not asked.profile
+        if canonical
+        and (place := f"{type_}.meta.profile[{index}]")
+        and not profiles.knows(canonical)
+        and not asked.profile
     ]
     if type_ == "Patient" and asked.mode in ("create", "update"):
         resource = as_judged(resource, context_of(request).fr_core)

@@ -3,6 +3,7 @@
 Source: FR Core 2.2.0 fr-core-patient, slices PI of identifier and usualName of name.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from fhir_ins.ins.national_identity import LocalIdentifier, UsedName
 
 _TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _OID = "urn:oid:"
+_AN_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
 
 
 def used_name(patient: Mapping[str, Any]) -> UsedName | None:
@@ -24,7 +26,7 @@ def used_name(patient: Mapping[str, Any]) -> UsedName | None:
 def internal_identifiers(patient: Mapping[str, Any]) -> tuple[LocalIdentifier, ...]:
     """The identifiers of type PI that are in force, under the authority each names."""
     return tuple(
-        LocalIdentifier(found["value"], system.removeprefix(_OID), system.startswith(_OID))
+        LocalIdentifier(found["value"], system.removeprefix(_OID), _AN_OID.fullmatch(system) is not None)
         for found in patient.get("identifier", ())
         if _is_internal(found) and not _ended(found) and (system := found.get("system")) and found.get("value")
     )

@@ -73,8 +73,9 @@ def with_claims(patient: Json, claims: list[str]) -> Json:
     if not claims and not _claims(patient):
         return patient
     meta = patient.get("meta", {})
-    others = [claimed for claimed in meta.get("profile", ()) if not _is_claim(claimed)]
-    changed = with_list(meta, "profile", [*claims, *others])
+    others = [claimed for claimed in meta.get("profile", ()) if claimed and not _is_claim(claimed)]
+    said = {name: value for name, value in meta.items() if name != "_profile"}  # it goes by the places of the claims
+    changed = with_list(said, "profile", [*claims, *others])
     rest = {name: value for name, value in patient.items() if name != "meta"}
     return {**rest, "meta": changed} if changed else rest
 

@@ -46,17 +46,23 @@ def with_nss_apart(patient: Json) -> Json:
 
 
 def nss_beside_slices(identifier: Json) -> Json:
-    """A social security number as it may stand in a Patient that claims an FR Core profile: without type.
+    """A social security number as it may stand in a Patient that claims an FR Core profile: NH is said in words.
 
-    Typed NH it is in a slice that 2.1.0 puts under the authority of the INS, in two slices at once in 2.2.0, and beside
-    an INS a second official number, which fr-core-2 forbids.
+    Coded NH it is in a slice that 2.1.0 puts under the authority of the INS, in two slices at once in 2.2.0; official,
+    it is a second official number beside an INS, which fr-core-2 forbids.
     """
-    return {**_without_type(identifier), "use": "secondary"} if is_nss(identifier) else identifier
+    type_ = identifier.get("type", {})
+    typed = any(coding.get("code") == "NH" for coding in type_.get("coding", ()))
+    official = identifier.get("use") == "official"
+    if not is_nss(identifier) or not (typed or official):
+        return identifier
+    said = {**identifier, "type": {"text": type_.get("text", "NH")}}
+    return {**said, "use": "secondary"} if official else said
 
 
 def nss_in_slice(identifier: Json) -> Json:
     """The same as its slice of 2.2.0 has it (`nss_beside_slices` undone)."""
-    beside = is_nss(identifier) and "type" not in identifier and identifier.get("use") == "secondary"
+    beside = is_nss(identifier) and identifier.get("type") == {"text": "NH"} and identifier.get("use") == "secondary"
     return {**identifier, "use": "official", "type": _NSS_TYPE} if beside else identifier
 
 
@@ -110,7 +116,3 @@ def _typed_nss(identifier: Mapping[str, Any]) -> bool:
         return False
     codes = {coding.get("code") for coding in identifier.get("type", {}).get("coding", ())}
     return "NH" in codes and codes.isdisjoint(_TYPE_CODES.values())
-
-
-def _without_type(identifier: Json) -> Json:
-    return {name: value for name, value in identifier.items() if name != "type"}

@@ -62,7 +62,10 @@ _MARKS: Mapping[str, Attribute | Obstacle] = {
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a Patient says of its own reliability, in the terms of 2.2.0. `present`: it carries the extension at all."""
+    """What a Patient says of its own reliability, in the terms of 2.2.0. `present`: it carries the extension at all.
+
+    `qualified`: with an INS, it would say qualifiée. VALI does, but for the one of FR Core not yet published.
+    """
 
     present: bool
     status: str | None
@@ -71,6 +74,7 @@ class Claim:
     attributes: frozenset[Attribute]
     obstacles: frozenset[Obstacle] = frozenset()
     collected_on: str | None = None
+    qualified: bool = False
 
 
 def claim_of(patient: Mapping[str, Any]) -> Claim:
@@ -86,6 +90,7 @@ def claim_of(patient: Mapping[str, Any]) -> Claim:
         validation_date=extension_value(main, "validationDate", "Date"),
         validation_mode=mode.get("code"),
         collected_on=extension_value(main, "dateCollection", "Date"),
+        qualified=_status(main) == VALIDATED and not _is_next_vali(main),
         attributes=frozenset(mark for mark in marks if isinstance(mark, Attribute)),
         obstacles=frozenset(mark for mark in marks if isinstance(mark, Obstacle)),
     )
@@ -96,7 +101,7 @@ def misused_parts(patient: Mapping[str, Any]) -> list[Issue]:
 
     Other systems may use the same codes with other meanings, so none is guessed.
     """
-    issues = []
+    issues: list[Issue] = []
     stated = {status for extension in extensions(patient, IDENTITY_RELIABILITY) if (status := _status(extension))}
     if len(stated) > 1:
         text = "An identity has one status: say PROV or VALI, in one repetition of identityReliability."
@@ -106,9 +111,9 @@ def misused_parts(patient: Mapping[str, Any]) -> list[Issue]:
             continue
         parts = [part for part in extension.get("extension", ()) if part.get("url") in _SINGLE_PARTS]
         names = [part["url"] for part in parts]
-        texts = [text for part in parts if (text := _misuse(part))]
+        texts = [misuse for part in parts if (misuse := _misuse(part))]
         texts += [f"{name} stands once in each identityReliability." for name in _SINGLE_PARTS if names.count(name) > 1]
-        issues += [Issue("business-rule", text, f"Patient.extension[{index}]") for text in texts]
+        issues += [Issue("business-rule", misuse, f"Patient.extension[{index}]") for misuse in texts]
     return issues
 
 
@@ -122,7 +127,7 @@ def _misuse(part: Json) -> str | None:
     if name == "identityStatus" and code in _STATUS_CODES:
         known = [url for url, codes in _STATUSES.items() if code in codes]
     elif name == "identityStatus" and code not in _OTHER_CODES and system in _STATUSES:
-        return f"This is no code of {system}: the statuses are {', '.join(sorted(_STATUSES[system]))}."
+        return f"This is no code of {system}: the statuses are {', '.join(sorted(_STATUSES[str(system)]))}."
     elif name == "validationMode" and system:
         known = [VALIDATION_MODES]
     elif name == "methodCollection" and code == INSI and system:
@@ -203,6 +208,12 @@ def _status(reliability: Mapping[str, Any]) -> str | None:
     """PROV or VALI, as 2.2.0 would say it; None when the repetition states something else, or nothing."""
     coding = extension_value(reliability, "identityStatus", "Coding") or {}
     return _STATUSES.get(coding.get("system") or IDENTITY_STATUSES, {}).get(coding.get("code") or "")
+
+
+def _is_next_vali(reliability: Mapping[str, Any]) -> bool:
+    """Whether it says VALI of FR Core not yet published: validated without INSi."""
+    coding = extension_value(reliability, "identityStatus", "Coding") or {}
+    return (coding.get("system"), coding.get("code")) == (NEXT_IDENTITY_STATUSES, VALIDATED)
 
 
 def _code(reliability: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from fhir_ins.frcore.canonical import (
     INSEE_CODE,
     LUNAR_DATE,
 )
-from fhir_ins.frcore.elements import Json, extension_value, with_extension, with_list
+from fhir_ins.frcore.elements import Json, extension_value, extensions, with_extension, with_list
 from fhir_ins.ins.comparison import starts
 from fhir_ins.ins.traits import Sex, Traits, birth_date_fault, birth_place_fault
 
@@ -85,14 +85,12 @@ def with_birth_place_system(patient: Json) -> Json:
     cog = coding.get("code", "")
     if birth_place_fault(cog) or coding.get("system") not in (None, COMMUNES_MISSPELT):
         return patient
-
-    def spelt(extension: Json) -> Json:
-        if extension.get("url") == INSEE_CODE:
-            return {**extension, "valueCoding": {**extension["valueCoding"], "system": _system_of(cog)}}
-        return extension
-
-    inside = {**address, "extension": [spelt(extension) for extension in address["extension"]]}
-    return with_extension(patient, {"url": BIRTH_PLACE, "valueAddress": inside}, BIRTH_PLACE)
+    read = next(extensions(address, INSEE_CODE))
+    spelt = {**read, "valueCoding": {**coding, "system": _system_of(cog)}}
+    inside = {**address, "extension": [spelt if found is read else found for found in address["extension"]]}
+    place = next(extensions(patient, BIRTH_PLACE))
+    known = {**place, "valueAddress": inside}
+    return with_list(patient, "extension", [known if found is place else found for found in patient["extension"]])
 
 
 def completed_locally(patient: Mapping[str, Any]) -> bool:
@@ -100,7 +98,7 @@ def completed_locally(patient: Mapping[str, Any]) -> bool:
 
     Such an identity is neither récupérée nor qualifiée (IHE PAM France 2.11.2 p. 38).
     """
-    return extension_value(patient, BIRTH_DATE_UPDATED, "Boolean") is True
+    return any(found.get("valueBoolean") is True for found in extensions(patient, BIRTH_DATE_UPDATED))
 
 
 def with_traits(patient: Json, traits: Traits) -> Json:
@@ -118,8 +116,7 @@ def with_traits(patient: Json, traits: Traits) -> Json:
         changed.pop("_birthDate", None)
     lunar = {"url": LUNAR_DATE, "valueString": traits.birth_date} if traits.birth_date != date else None
     changed = with_extension(changed, lunar, LUNAR_DATE)
-    if completed_locally(changed):
-        changed = with_extension(changed, None, BIRTH_DATE_UPDATED)
+    changed = with_extension(changed, None, BIRTH_DATE_UPDATED)
     if traits.birth_place is None:
         return changed
     return with_extension(changed, _birth_place_extension(traits.birth_place), BIRTH_PLACE)

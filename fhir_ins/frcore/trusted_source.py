@@ -22,11 +22,11 @@ from fhir_ins.ins.traits import Sex, Traits, birth_date_fault, birth_place_fault
 def told(body: Json, claim: Claim, numbers: tuple[InsNumber, ...], before: Identity, writer: Writer) -> Known:
     """The Patient with the identity its trusted source states; `numbers` are the INS identifiers of `body`, in order.
 
-    No If-Match is needed: the traits, the INS and the check about them come together. Raises Unprocessable when what it
-    states could not be a qualified identity.
+    No If-Match is needed for the check: the traits, the INS and the check about them come together. Raises
+    Unprocessable when what it states could not be a qualified identity.
     """
     patient = bare(without_telling_narrative(body))
-    identity = with_marks(before, claim)
+    identity = with_marks(before, claim, writer)
     traits = traits_of(patient)
     uses = [found.get("use") for found in body["identifier"] if is_ins(found)]
     current = [number for number, use in zip(numbers, uses, strict=True) if use != "old"]
@@ -40,7 +40,8 @@ def told(body: Json, claim: Claim, numbers: tuple[InsNumber, ...], before: Ident
     former = tuple(number for number in numbers if number is not current[0])
     obtained = Obtained(current[0], former, traits, claim.collected_on, message_id=None, source=writer.actor)
     known = identity.obtained
-    if known and known.active == obtained.active and equivalent(known.traits, traits):
+    same = known is not None and (known.active.oid, known.active.matricule) == (current[0].oid, current[0].matricule)
+    if known and same and equivalent(known.traits, traits):
         obtained = known  # our own answer of INSi is worth more than being told the same
     elif known or identity.check:
         identity = identity.edited()

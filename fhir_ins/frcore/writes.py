@@ -12,13 +12,13 @@ from typing import Any
 from fhir_ins.fhir.outcome import Issue, Unprocessable
 from fhir_ins.frcore.carriers import misplaced, without_telling_narrative
 from fhir_ins.frcore.document_check import with_check
-from fhir_ins.frcore.elements import Json
+from fhir_ins.frcore.elements import Json, with_list
 from fhir_ins.frcore.forms import bare
-from fhir_ins.frcore.identifiers import is_ins, with_nss_apart
+from fhir_ins.frcore.identifiers import is_ins, nss_beside_slices, with_nss_apart
 from fhir_ins.frcore.known import Known, Writer
 from fhir_ins.frcore.marks import with_marks
 from fhir_ins.frcore.profiles import FrCore
-from fhir_ins.frcore.reliability import VALIDATED, claim_of, misused_parts, unsayable_means
+from fhir_ins.frcore.reliability import claim_of, misused_parts, unsayable_means
 from fhir_ins.frcore.telecom import is_citizen_address, matricule_of
 from fhir_ins.frcore.traits import completed_locally, contradictions, traits_of, with_birth_place_system, with_traits
 from fhir_ins.frcore.trusted_source import told
@@ -44,14 +44,14 @@ def written(body: Json, before: Known | None, writer: Writer) -> Known:
     claim = claim_of(body)
     shown = before.identity.obtained if before and (before.identity.conveys or writer.is_reference) else None
     numbers = supplied_numbers(body, shown, wrong_key_is_error=writer.wrong_key_is_error)
-    if writer.is_trusted and claim.status == VALIDATED and numbers:
+    if writer.is_trusted and claim.qualified and numbers:
         return told(body, claim, numbers, before.identity if before else Identity(), writer)
     _refuse_foreign_addresses(body, shown)
     patient = bare(without_telling_narrative(body))
     identity = before.identity if before else Identity()
     if before and (identity.obtained or identity.check):
         patient, identity = _after_edit(patient, before)
-    identity = with_marks(identity, claim)
+    identity = with_marks(identity, claim, writer)
     identity = with_check(identity, claim, before.identity.check if before else None, traits_of(patient), writer)
     identity = _with_supplied(identity, numbers, before.identity if before else Identity(), writer)
     return Known(patient, identity)
@@ -64,7 +64,9 @@ def understood(body: Json) -> Json:
 
 def judged(body: Json, fr_core: FrCore) -> Json:
     """What of a Patient its profiles judge in a write: not what the server understands, keeps and writes otherwise."""
-    return unsayable_means(understood(body), fr_core.release)
+    sayable = unsayable_means(understood(body), fr_core.release)
+    own = [nss_beside_slices(identifier) for identifier in sayable.get("identifier", ())]
+    return with_list(sayable, "identifier", own) if own else sayable
 
 
 def attached(before: Known, obtained: Obtained) -> Known:

@@ -23,17 +23,18 @@ def index_document(
     """The `ix` of a resource; `reference` is its reference form where it has one of its own.
 
     That form has all the conveyed one has, and identifiers more; strings and dates are the same. `further` are keys
-    beyond FHIR's own parameters, which every caller may find it by.
+    beyond FHIR's own parameters, which every caller may find it by. Raises Unprocessable beyond MOST_KEYS of those that
+    everyone may use: how many the others are must decide no answer.
     """
     found = keys_of(conveyed) | further
     tokens = set(token_keys(found))
-    if reference is not None:
-        tokens |= {REFERENCE + key for key in set(token_keys(keys_of(reference))) - tokens}
     if len(tokens) + len(found.strings) + len(found.dates) > MOST_KEYS:
         raise Unprocessable(
             f"The resource would be found by more than {MOST_KEYS} keys: give fewer identifiers and names.",
             code="too-costly",
         )
+    if reference is not None:
+        tokens |= {REFERENCE + key for key in set(token_keys(keys_of(reference))) - tokens}
     return {
         "token": sorted(tokens),
         "string": sorted(string_key(name, folded) for name, folded in found.strings),

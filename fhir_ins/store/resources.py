@@ -29,9 +29,9 @@ class VersionChanged(Exception):
 
 
 class AlreadyHeld(Exception):
-    """Another resource (`holder`, its id) has the confirmed INS this write would give."""
+    """Another resource (`holder`, its id, where it may be named) has the confirmed INS this write would give."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str | None) -> None:
         super().__init__(holder)
         self.holder = holder
 
@@ -202,8 +202,14 @@ class Resources:
                     {"_id": key, "tenant": document["tenant"], "holder": document["id"]}, session=session
                 )
             except DuplicateKeyError as error:
-                found = await self._database.keys.find_one({"_id": key})
-                raise AlreadyHeld(found["holder"] if found else "") from error
+                raise AlreadyHeld(await self._holder_to_name(key)) from error
+
+    async def _holder_to_name(self, key: str) -> str | None:
+        """The id of the Patient that has a confirmed INS; None for one that is anonymous or hidden."""
+        found = await self._database.keys.find_one({"_id": key})
+        known: Document = {"_id": f"{found['tenant']}/Patient/{found['holder']}"} if found else {}
+        holder = await self._database.resources.find_one(known, {"id": 1, "identity.obstacles": 1}) if found else None
+        return str(holder["id"]) if holder and not holder["identity"]["obstacles"] else None
 
     async def _release(self, session: AsyncClientSession, document: Document, keys: set[str]) -> None:
         for key in keys:

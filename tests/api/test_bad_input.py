@@ -174,3 +174,23 @@ NAMES = ["id", "meta", "text", "contained", "extension", "identifier", "name", "
 async def test_whatever_is_sent_never_makes_a_500(fhir: httpx.AsyncClient, elements: dict[str, Any]) -> None:
     answer = await fhir.post("/Patient", json={"resourceType": "Patient", **elements})
     assert answer.status_code in (201, 400, 422)
+
+
+INSEE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
+TWO_CODES = {
+    "url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+    "valueAddress": {"extension": [{"url": f"{INSEE}", "valueCoding": {"code": "63220"}}, {"url": INSEE}]},
+}
+
+
+async def test_odd_but_legal_shapes_are_answered(fhir: httpx.AsyncClient) -> None:
+    assert (await fhir.post("/Patient", json=patient(extension=[TWO_CODES]))).status_code < 500
+    lone = patient(meta={"profile": [None], "_profile": [{"extension": [{"url": "urn:x", "valueCode": "a"}]}]})
+    created = await fhir.post("/Patient", json=lone)
+    assert created.status_code == 201
+    path = f"/Patient/{created.json()['id']}"
+    assert (await fhir.get(f"{path}/$validate")).status_code == 200
+    claim = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"
+    mixed = {**lone, "meta": {"profile": [None, claim], "_profile": [*lone["meta"]["_profile"], None]}}
+    again = await fhir.post("/Patient", json=mixed)
+    assert (await fhir.put(f"/Patient/{again.json()['id']}", json=again.json())).status_code == 200

@@ -176,3 +176,48 @@ async def test_a_narrative_that_spells_a_matricule_is_not_stored(fhir: httpx.Asy
     answer = await fhir.post("/Patient", json=patient(text={"status": "generated", "div": div}))
     assert answer.status_code == 201
     assert "text" not in answer.json()
+
+
+async def test_how_many_keys_a_concealed_number_has_decides_no_answer(fhir: httpx.AsyncClient) -> None:
+    """At the limit of keys, a right and a wrong guess of what is concealed are answered alike."""
+    fetched = out((await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)).json(), "stored")[0]
+    path = "/" + fetched["valueReference"]["reference"]
+    read = (await fhir.get(path)).json()
+    answers = set()
+    for count in range(1480, 1502):
+        own = [{"system": "urn:a", "value": str(index)} for index in range(count)]
+        for guess in (ADRUN, "260058815400233"):
+            body = {**read, "identifier": [*own, ins_identifier(guess)]}
+            answers.add((count, (await fhir.put(path, json=body)).status_code))
+    assert len(answers) == 22
+    assert {status for _, status in answers} == {200, 422}
+
+
+@pytest.mark.parametrize("obstacle", ["ANOM", "CACH"])
+async def test_a_hidden_record_is_not_opened_nor_named_by_its_person_s_traits(
+    fhir: httpx.AsyncClient, obstacle: str
+) -> None:
+    shown = (await qualified(fhir)).json()
+    hidden = claiming(shown, reliability("VALI", "2026-11-20", "CN"), reliability(obstacle))
+    etag = {"If-Match": f'W/"{shown["meta"]["versionId"]}"'}
+    assert (await fhir.put(f"/Patient/{shown['id']}", json=hidden, headers=etag)).status_code == 200
+    answer = await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)
+    assert shown["id"] not in answer.text
+    assert out(answer.json(), "stored") == []
+    other = (await fhir.post("/Patient", json=patient())).json()
+    for operation in ("$ins-fetch", "$ins-verify"):
+        refused = await fhir.post(f"/Patient/{other['id']}/{operation}")
+        assert refused.status_code in (409, 422)
+        assert shown["id"] not in refused.text
+
+
+@pytest.mark.parametrize("mark", ["ANOM", "CACH", "DOUT", "FICT"])
+async def test_what_was_read_before_a_mark_does_not_take_it_away(fhir: httpx.AsyncClient, mark: str) -> None:
+    before = (await qualified(fhir)).json()
+    path = f"/Patient/{before['id']}"
+    marked = claiming(before, reliability("VALI", "2026-11-20", "CN"), reliability(mark))
+    assert (await fhir.put(path, json=marked)).status_code == 200
+    stale = await fhir.put(path, json=before)
+    assert stale.status_code == 412
+    assert mark in stale.text
+    assert ADRUN not in (await fhir.get(path)).text

@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from frcore.records import CHECK, FR_CORE, FR_CORE_2_1_0, SOMEBODY_ELSE, ZOE, known, number
+from frcore.records import CHECK, FR_CORE, FR_CORE_2_1_0, SOMEBODY_ELSE, ZOE, known, number, writer
 from people import ADRUN, NIR, patient
 
 from fhir_ins.frcore.forms import bare, forms
 from fhir_ins.frcore.profiles import FrCore
+from fhir_ins.frcore.writes import written
 from fhir_ins.ins.identity import InsNumber
 from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.oid import InsOid
@@ -63,7 +64,7 @@ def test_a_social_security_number_is_beside_the_slices_where_a_profile_is_claime
     found = known(status, body=body)
     made = forms(found.patient, found.identity, release).conveyed
     beside = bool(claimed) or found.identity.obtained is not None
-    assert made["identifier"][-1] == ({"use": "secondary", "system": NSS["system"], "value": ADRUN} if beside else NSS)
+    assert made["identifier"][-1] == ({**NSS, "use": "secondary", "type": {"text": "NH"}} if beside else NSS)
     assert bool(made.get("meta", {}).get("profile")) is beside
     assert bare(made)["identifier"] == [NSS]
 
@@ -80,3 +81,32 @@ def test_the_means_an_ins_patient_may_carry(release: FrCore, said: set[str]) -> 
         statement = forms(found.patient, found.identity, release).conveyed["extension"][-1]["extension"]
         told |= {part["valueCoding"]["code"] for part in statement if part["url"] == "validationMode"}
     assert told == said
+
+
+@pytest.mark.parametrize("release", [R22, R21], ids=["2.2.0", "2.1.0"])
+@pytest.mark.parametrize(
+    "nss",
+    [
+        {"system": NSS["system"], "value": ADRUN},
+        {"use": "secondary", "system": NSS["system"], "value": ADRUN},
+        {**NSS, "use": "old", "period": {"end": "2020"}},
+        {**NSS, "type": {**NSS_TYPE, "text": "of the mother"}},
+        {**NSS, "type": {"text": "billing"}},
+    ],
+)
+@pytest.mark.parametrize("system", ["13", "8"])
+def test_no_release_refuses_a_social_security_number_or_makes_another_one_of_it(
+    release: FrCore, nss: Json, system: str
+) -> None:
+    sent = {**nss, "system": f"urn:oid:1.2.250.1.213.1.4.{system}"}
+    if system == "8" and "coding" not in nss.get("type", {}):
+        return  # without its type it is an INS
+    wrote = written(patient(identifier=[sent], meta={"profile": [CLAIM]}), None, writer(edition=release))
+    shown = forms(wrote.patient, wrote.identity, release).conveyed
+    (kept,) = shown["identifier"]
+    assert kept["system"] == NSS["system"]
+    assert kept.get("period") == nss.get("period")
+    assert (kept.get("use") == "old") is (nss.get("use") == "old")
+    assert kept.get("type", {}).get("text") in (nss.get("type", {}).get("text"), "NH")
+    again = written(shown, wrote, writer(edition=release))
+    assert forms(again.patient, again.identity, release).conveyed == shown

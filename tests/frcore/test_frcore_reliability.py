@@ -1,6 +1,7 @@
 """fr-core-identity-reliability: what a client claims in it, and what the server states in it."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,7 +84,21 @@ def in_next_release(status: str, *comments: str) -> Json:
     ],
 )
 def test_what_a_patient_claims(repetitions: list[Json], claim: Claim) -> None:
-    assert claim_of(patient(extension=repetitions)) == claim
+    assert replace(claim_of(patient(extension=repetitions)), qualified=False) == claim
+
+
+@pytest.mark.parametrize(
+    ("repetition", "qualified"),
+    [
+        (reliability("VALI"), True),
+        (reliability("PROV"), False),
+        (in_next_release("QUAL"), True),
+        (in_next_release("VALI"), False),  # validated without INSi
+        (in_next_release("RECUP"), False),
+    ],
+)
+def test_what_would_say_qualifiee_with_an_ins(repetition: Json, qualified: bool) -> None:
+    assert claim_of(patient(extension=[repetition])).qualified is qualified
 
 
 def stated(identity: Identity, resource: Json | None = None) -> list[Json]:
