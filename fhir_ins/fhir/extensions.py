@@ -5,11 +5,11 @@ meaning (a modifierExtension). What is not known is not judged.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from fhir_ins.fhir.judging import Breach, Item, Json, Judge, Resource, below
+from fhir_ins.fhir.judging import MAXIMUM_BREACHES, Breach, Item, Json, Judge, Resource, below
 from fhir_ins.fhir.places import Place, ancestors, property_of
 from fhir_ins.fhir.profile_elements import Structures
 from fhir_ins.fhir.structure import definitions
@@ -52,6 +52,7 @@ class Extensions:
         found: list[Standing] = []
         _collect(resource.root, (), found)
         breaches: list[Breach] = []
+        paths: dict[int, str] = {}
         for standing in found:
             extension, property_, owner, names = standing
             url = extension["url"]
@@ -70,7 +71,10 @@ class Extensions:
             if id(extension) not in resource.judged:
                 broken += judge(Item(extension), resource) or ()
             if broken:
-                breaches += below(_path(resource.root, extension), broken)
+                paths = paths or dict(_paths(resource.root, Place(""), ""))
+                breaches += below(paths[id(extension)], broken)
+            if len(breaches) > MAXIMUM_BREACHES:
+                break
         return breaches
 
     def _definition(self, url: str) -> tuple[str, Context, Judge] | None:
@@ -151,22 +155,16 @@ def _arrival(names: Names) -> tuple[Place, tuple[Place, str] | None, list[str]]:
     return place, element, spelt
 
 
-def _path(root: Json, extension: Json) -> str:
-    """The FHIRPath of an extension below the root: a choice by its stem. Sought when there is something to say."""
-    steps = _way(root, extension, Place("")) or []
-    return "".join(steps)
-
-
-def _way(value: Json, extension: Json, place: Place) -> list[str] | None:
+def _paths(value: Json, place: Place, here: str) -> Iterator[tuple[int, str]]:
+    """The FHIRPath of every extension below the root, by identity: a choice by its stem. One walk for all."""
     place = Place(value["resourceType"]) if "resourceType" in value else place
     for name, child in value.items():
         found = property_of(place, name.removeprefix("_"))
         step = "." + (found.element.removesuffix("[x]") if found else name.removeprefix("_"))
         inner = found.place if found else Place("")
         for index, item in enumerate(child if type(child) is list else [child]):
-            here = f"{step}[{index}]" if type(child) is list else step
-            if item is extension:
-                return [here]
-            if type(item) is dict and (further := _way(item, extension, inner)):
-                return [here, *further]
-    return None
+            if type(item) is dict:
+                path = f"{here}{step}[{index}]" if type(child) is list else here + step
+                if name in _NAMES:
+                    yield id(item), path
+                yield from _paths(item, inner, path)

@@ -151,7 +151,7 @@ def base64(value: object) -> Problem | None:
     if type(value) is not str:
         return _NO_STRING
     try:
-        if not binascii.a2b_base64("".join(value.split()).encode("ascii"), strict_mode=True):
+        if not binascii.a2b_base64(b"".join(value.encode("ascii").split()), strict_mode=True):
             return _BLANK
     except ValueError:
         return _NO_BASE64

@@ -6,6 +6,7 @@ The rule looks at content only, never at whose matricule it is, so that a refusa
 import re
 from collections.abc import Iterator
 from html import unescape
+from itertools import islice
 from typing import Any
 from unicodedata import normalize
 
@@ -18,6 +19,7 @@ from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.oid import NotAnIns
 
 _LENGTH = 15
+_MOST = 2000  # a key is right by chance once in 97
 _GAP = r"[^0-9A-Za-z]{0,4}"  # blanks, points, hyphens, slashes, what tags leave
 _NUMBER = _GAP.join([r"[1-478]", *[r"\d"] * 5, r"[\dABab]", *[r"\d"] * 6])
 _KEY = rf"(?:cl(?:e|é)f?{_GAP})?\d{_GAP}\d"
@@ -47,18 +49,23 @@ def misplaced(patient: Json) -> list[Issue]:
 
 def without_telling_narrative(patient: Json) -> Json:
     """The Patient, less a narrative that spells a matricule: being derived, it may go, and its reader loses nothing."""
-    narrative = unescape(patient.get("text", {}).get("div", ""))
-    if not carries_matricule(_TAGS.sub("", narrative)) and not carries_matricule(narrative):
+    raw = patient.get("text", {}).get("div", "")
+    shown, attributes = unescape(_TAGS.sub("", raw)), unescape(raw)
+    if not carries_matricule(shown) and not carries_matricule(attributes):
         return patient
     return {key: value for key, value in patient.items() if key != "text"}
 
 
 def carries_matricule(text: str) -> bool:
-    """Whether `text` holds 15 characters of a matricule whose key is right, separators between them or not."""
+    """Whether `text` holds 15 characters of a matricule whose key is right, separators between them or not.
+
+    Of more candidates than anybody looks through, one has a right key: such a text is taken to carry one.
+    """
     if len(text) < _LENGTH:
         return False
     plain = text if text.isascii() else normalize("NFKC", text)  # full-width digits, no-break spaces
-    return any(_is_matricule(found[1]) for found in _CANDIDATE.finditer(plain))
+    candidates = (found[1] for found in _CANDIDATE.finditer(plain))
+    return any(_is_matricule(found) for found in islice(candidates, _MOST)) or next(candidates, None) is not None
 
 
 def _inside(value: Any, path: str) -> Iterator[Issue]:

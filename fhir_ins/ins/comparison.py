@@ -53,8 +53,12 @@ def equivalent(local: Traits, ins: Traits) -> bool:
 
 def starts(names: tuple[str, ...], listed: tuple[str, ...]) -> bool:
     """Whether `names` are the first of the list, whole names only; hyphen and apostrophe equal a space (EXI ID 10)."""
-    beginnings = (_words(listed[:count]) for count in range(1, len(listed) + 1))
-    return _words(names) in beginnings
+    wanted, found = _words(names), list[str]()
+    for name in listed:
+        if len(found) >= len(wanted):
+            break
+        found += _words((name,))
+    return bool(wanted) and found == wanted
 
 
 def _compared(trait: Trait, local: str | None, ins: str | None) -> Comparison:

@@ -172,3 +172,12 @@ def test_every_definition_of_r4_compiles() -> None:
     profiles.prepare(table["structures"])
     assert profiles.knows(CORE + "patient-birthPlace")
     assert len(table["structures"]) > 400
+
+
+def test_a_flood_of_misplaced_extensions_is_told_and_bounded() -> None:
+    """One walk finds all their places; the list ends after a hundred."""
+    flood = [{"url": URL + "e", "valueString": "a"} for _ in range(5000)]
+    profiles = registry(extension(STRING, context=at("element", "Patient.name")))
+    issues = profiles.judge({"resourceType": "Patient", "extension": flood})
+    assert len(issues) == 101
+    assert issues[99].expression == "Patient.extension[99]"

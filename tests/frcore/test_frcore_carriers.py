@@ -163,3 +163,13 @@ def test_a_narrative_that_spells_a_matricule_goes(content: str, kept: bool) -> N
 
 def test_without_narrative_nothing_changes() -> None:
     assert without_telling_narrative(patient()) == patient()
+
+
+def test_an_escaped_sign_hides_no_matricule_in_a_narrative() -> None:
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">IMC &lt; 25, INS 275<b>126</b>322074974</div>'
+    assert "text" not in without_telling_narrative({"resourceType": "Patient", "text": {"div": div}})
+
+
+def test_a_text_of_countless_candidates_is_taken_to_carry_one() -> None:
+    assert not carries_matricule("1 " * 500)
+    assert carries_matricule("1 " * 400_000)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fhir_ins.ins.comparison import Verdict, compare, equivalent
+from fhir_ins.ins.comparison import Verdict, compare, equivalent, starts
 from fhir_ins.ins.traits import Trait, Traits
 
 INS = Traits("D'ARTAGNAN DE L'HERAULT", ("PIERRE-ALAIN", "GUNTHER"), "M", "2001-06-17", "63220")
@@ -61,3 +61,9 @@ def test_completing_or_missing_is_concordant_but_not_equivalent() -> None:
 
 def test_traits_do_not_show_in_a_repr() -> None:
     assert "ARTAGNAN" not in repr(INS) + repr(compare(INS, INS))
+
+
+def test_a_long_list_of_names_is_compared_in_one_walk() -> None:
+    listed = tuple("A" for _ in range(20_000))
+    assert starts(("A",) * 19_999, listed)
+    assert not starts((*("A",) * 19_999, "B"), listed)
