@@ -235,3 +235,8 @@ async def test_what_comes_out_is_what_the_definition_says(fhir: httpx.AsyncClien
             )
             assert stated["min"] <= len(values) <= most
             assert all(kind in value for value in values)
+
+
+async def test_blanks_that_are_not_ascii_are_no_base64(fhir: httpx.AsyncClient) -> None:
+    sent = scanning({"name": "payloadBase64", "valueBase64Binary": "A A\u00a0AA"})
+    assert (await fhir.post(URL, json=sent)).status_code == 400
