@@ -18,7 +18,8 @@ from fhir_ins.artifacts import profiles
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.fhir.structure import validate
 from fhir_ins.insi.certificate import load_certificate
-from fhir_ins.insi.soap import SoapConfiguration, SoapInsi
+from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
+from fhir_ins.insi.teleservice import Teleservice
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.resources import Resources
@@ -35,7 +36,7 @@ def application(settings: Settings) -> FastAPI:
         database = Database(
             settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
         )
-        insi = SoapInsi(configuration) if configuration else None
+        insi = teleservice(settings, configuration) if configuration else None
         try:
             await database.prepare()
             await require_writing(database, Writing(settings.fr_core))
@@ -93,6 +94,10 @@ def warm_up() -> None:
     validate({"resourceType": "Patient"})
     gc.collect()
     gc.freeze()
+
+
+def teleservice(settings: Settings, configuration: SoapConfiguration) -> Teleservice:
+    return Teleservice({settings.tenant: SoapAdapter(configuration)}, total_timeout=settings.insi_total_timeout)
 
 
 def insi_configuration(settings: Settings) -> SoapConfiguration | None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from fhir_ins.api.published import PUBLISHED, Published
 from fhir_ins.frcore.profiles import FrCore
-from fhir_ins.insi.port import Insi
+from fhir_ins.insi.port import Insi, Requester
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
@@ -39,6 +39,11 @@ def caller_of(request: Request) -> Caller:
     """Until tokens exist, every caller is the one the settings describe."""
     settings = context_of(request).settings
     return Caller(settings.tenant, "anonymous", settings.rights)
+
+
+def requester_of(caller: Caller) -> Requester:
+    """On whose behalf the caller has INSi asked."""
+    return Requester(caller.tenant, caller.actor)
 
 
 def type_of(request: Request) -> str:

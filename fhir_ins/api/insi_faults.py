@@ -6,24 +6,31 @@ certificate), 422 when INSi refuses the request itself.
 
 from typing import NoReturn
 
-from fhir_ins.fhir.outcome import BadGateway, FhirError, Issue, Unavailable, Unprocessable
-from fhir_ins.insi.port import Call, Fault, FaultKind
+from fhir_ins.fhir.outcome import BadGateway, FhirError, Issue, TooManyRequests, Unavailable, Unprocessable
+from fhir_ins.insi.port import Conversation, Fault, FaultKind
 
 _CODINGS = "urn:siram"
 
 
-def raise_fault(call: Call, fault: Fault, *, retry_after: int) -> NoReturn:
-    """Raise the error for the fault that ended `call`."""
+def raise_fault(conversation: Conversation, fault: Fault, *, retry_after: int) -> NoReturn:
+    """Raise the error for the fault that ended the conversation."""
     codes = tuple({"system": _CODINGS, "code": code} for code in (fault.siram, fault.code) if code)
     told = " / ".join(code for code in (fault.siram, fault.code) if code) or "no answer"
-    text = f"INSi: {fault.text} ({told}; message {call.message_id})"
+    message = f"; message {conversation.calls[-1].message_id}" if conversation.calls else ""
+    text = f"INSi: {fault.text} ({told}{message})"
     error: FhirError
     match fault.kind:
         case FaultKind.TRANSIENT:
-            error = Unavailable((Issue("transient", text, codings=codes),), Retry_After=str(retry_after))
+            error = Unavailable(
+                (Issue("transient", text, codings=codes),), Retry_After=str(fault.retry_after or retry_after)
+            )
         case FaultKind.CONFIGURATION:
             text = f"Server configuration: the operator must act, repeating does not help. {text}"
             error = BadGateway((Issue("exception", text, codings=codes),))
         case FaultKind.REQUEST:
             error = Unprocessable((Issue("value", text, codings=codes),))
+        case FaultKind.EXPIRED:
+            error = Unprocessable((Issue("expired", text),))
+        case FaultKind.BUSY:
+            error = TooManyRequests((Issue("throttled", text),), Retry_After=str(fault.retry_after or 1))
     raise error

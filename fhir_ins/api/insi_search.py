@@ -1,11 +1,11 @@
 """Asking INSi for traits, as both operations do: the traits judged first, the sequence of calls, the outcome."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 
-from fhir_ins.api.context import context_of, today
+from fhir_ins.api.context import caller_of, context_of, requester_of, today
 from fhir_ins.api.insi_faults import raise_fault
 from fhir_ins.fhir.operations import part, parts
 from fhir_ins.fhir.outcome import BadGateway, Issue, Unprocessable
@@ -15,7 +15,6 @@ from fhir_ins.ins.normalisation import traits_for_insi
 from fhir_ins.ins.status import BLOCKING
 from fhir_ins.ins.traits import Trait, Traits
 from fhir_ins.insi.port import Call, Fault, Found, NoIdentity, SeveralIdentities
-from fhir_ins.insi.sequence import outcome_of, search
 
 Answer = Found | NoIdentity | SeveralIdentities
 
@@ -40,11 +39,11 @@ async def ask(request: Request, traits: Traits, place_of: Callable[[Trait], str]
         raise Unprocessable(Issue("value", fault.reason, place_of(trait)) for trait, fault in wire.items())
     if context.insi is None:
         raise BadGateway("Server configuration: the téléservice INSi is not configured (FHIR_INS_INSI_ENDPOINT).")
-    calls = await search(context.insi, wire)
-    outcome = outcome_of(calls)
+    conversation = await context.insi.search_by_traits(wire, requester_of(caller_of(request)))
+    outcome = conversation.outcome
     if isinstance(outcome, Fault):
-        raise_fault(calls[-1], outcome, retry_after=context.settings.insi_retry_after)
-    return outcome, calls
+        raise_fault(conversation, outcome, retry_after=context.settings.insi_retry_after)
+    return cast(Answer, outcome), list(conversation.calls)
 
 
 def refuse_blocked(identity: Identity) -> None:

@@ -132,6 +132,13 @@ class Unprocessable(FhirError):
     code = "business-rule"
 
 
+class TooManyRequests(FhirError):
+    """More is asked than this server takes at once; Retry-After says when to come back."""
+
+    status = 429
+    code = "throttled"
+
+
 class BadGateway(FhirError):
     """Our own configuration of a component behind us is wrong: retrying does not help."""
 

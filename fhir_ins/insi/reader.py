@@ -27,7 +27,7 @@ def read(body: bytes, status: int) -> Outcome:
     try:
         return _outcome(parse(body))
     except Unreadable as instead:
-        return Fault(FaultKind.TRANSIENT, f"INSi answered HTTP {status} with {instead}.")
+        return Fault(FaultKind.TRANSIENT, f"INSi answered HTTP {status} with {instead}.", retryable=True)
 
 
 def _outcome(root: etree._Element) -> Outcome:
@@ -109,14 +109,16 @@ def _fault(fault: etree._Element) -> Fault:
     role = _unprefixed(fault.findtext("{*}Code/{*}Value"))
     siram = _unprefixed(fault.findtext("{*}Code/{*}Subcode/{*}Value"))
     erreur = fault.find(f".//{{{SIRAM_NAMESPACE}}}Erreur")
-    code = severity = None
+    code = severity = message_id = None
     label = ""
     if erreur is not None:
+        message_id = erreur.get("messageID") or None
         code, severity = erreur.get("code") or None, erreur.get("severite") or None
         label = _all_text(erreur)
     label = label.strip() or fault.findtext("{*}Reason/{*}Text") or "INSi answered a fault without a text."
     text = " ".join(label.split())[:_LONGEST_TEXT]
-    return Fault(kind_of(role, siram, code, severity), text, siram, code, severity)
+    kind = kind_of(role, siram, code, severity)
+    return Fault(kind, text, siram, code, severity, message_id, retryable=kind is FaultKind.TRANSIENT)
 
 
 def _unprefixed(qualified: str | None) -> str | None:

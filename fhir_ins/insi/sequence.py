@@ -3,41 +3,41 @@
 Source: CNDA conformity tests 2.07 (TCHITCHI, HOUILLES); each given name alone in order, then all together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from fhir_ins.ins.traits import Traits
-from fhir_ins.insi.port import Call, Fault, Found, Insi, NoIdentity, Outcome, SeveralIdentities
+from fhir_ins.insi.port import ByTraits, Call, Conversation, Fault, Found, NoIdentity, Outcome, SeveralIdentities
+
+Ask = Callable[[ByTraits], Awaitable[Conversation]]
 
 
-async def search(insi: Insi, traits: Traits) -> list[Call]:
-    """Make the calls the sequence asks for, n + 1 at most for n given names, and return them in order.
+async def search(ask: Ask, traits: Traits) -> Conversation:
+    """Ask what the sequence asks, n + 1 questions at most for n given names.
 
     Compte rendu 00 or a fault ends the sequence; 01 and 02 go on. Raises ValueError when `traits` holds no
     given name: asking without one would widen the search.
     """
     if not traits.given:
         raise ValueError("INSi is asked with at least one given name.")
+    outcomes: list[Outcome] = []
     calls: list[Call] = []
-    for name in traits.given:
-        calls.append(await insi.search_by_traits(traits, (name,)))
-        if _ends(calls[-1].outcome):
-            return calls
-    if len(traits.given) > 1:
-        calls.append(await insi.search_by_traits(traits, traits.given))
-    return calls
+    for given in _sequence(traits.given):
+        answered = await ask(ByTraits(traits, given))
+        outcomes.append(answered.outcome)
+        calls.extend(answered.calls)
+        if isinstance(answered.outcome, Found | Fault):
+            break
+    return Conversation(_outcome(outcomes), tuple(calls))
 
 
-def outcome_of(calls: Sequence[Call]) -> Outcome:
-    """What a sequence says: its last call if that found or failed, else whether a call met several people.
+def _sequence(given: tuple[str, ...]) -> list[tuple[str, ...]]:
+    alone: list[tuple[str, ...]] = [(name,) for name in given]
+    return [*alone, given] if len(given) > 1 else alone
 
-    `calls` holds at least one call.
-    """
-    last = calls[-1].outcome
-    if _ends(last):
-        return last
-    several = any(isinstance(call.outcome, SeveralIdentities) for call in calls)
+
+def _outcome(outcomes: Sequence[Outcome]) -> Outcome:
+    """What a sequence says: its last answer if that found or failed, else whether a call met several people."""
+    if isinstance(outcomes[-1], Found | Fault):
+        return outcomes[-1]
+    several = any(isinstance(outcome, SeveralIdentities) for outcome in outcomes)
     return SeveralIdentities() if several else NoIdentity()
-
-
-def _ends(outcome: Outcome) -> bool:
-    return isinstance(outcome, Found | Fault)

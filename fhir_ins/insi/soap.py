@@ -6,7 +6,7 @@ the answer. A call is logged by its id, code and duration, never by what it aske
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,11 @@ from uuid import UUID, uuid4
 import httpx
 import structlog
 
-from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, ssl_context
 from fhir_ins.insi.contract import SEARCH_BY_TRAITS_ACTION
 from fhir_ins.insi.contract.documents import LARGEST
 from fhir_ins.insi.envelope import CallingSoftware, RequestBuilder, RequestIds
-from fhir_ins.insi.port import Call, Fault, FaultKind, Found, Outcome
+from fhir_ins.insi.port import ByTraits, Call, Exchange, Fault, FaultKind, Found, Outcome, Question, Requester, Witness
 from fhir_ins.insi.reader import read
 from fhir_ins.insi.unreachable import unreachable
 
@@ -65,8 +64,8 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SoapInsi:
-    """The port `Insi` over SOAP; one for an event loop, and any number of calls at once."""
+class SoapAdapter:
+    """INSi over SOAP for one tenant; one for an event loop, and any number of calls at once."""
 
     def __init__(
         self,
@@ -74,6 +73,7 @@ class SoapInsi:
         *,
         clock: Callable[[], datetime] = _utc_now,
         new_uuid: Callable[[], UUID] = uuid4,
+        witness: Witness | None = None,
     ) -> None:
         """Load the contract and the certificate; raises `CertificateFault` when TLS cannot be set up."""
         self._configuration = configuration
@@ -85,52 +85,48 @@ class SoapInsi:
             timeout=httpx.Timeout(configuration.total_timeout, connect=configuration.connect_timeout),
             headers=_HEADERS,
         )
-        self._state = {"status": "unknown"}
+        self._witness = witness
 
-    async def search_by_traits(self, traits: Traits, given: tuple[str, ...]) -> Call:
-        """Make one call of rechercherInsAvecTraitsIdentite; see the port."""
+    async def ask(self, question: Question, requester: Requester, *, within: float) -> Call:
+        """Make exactly one call; see the port."""
         began = time.perf_counter()
         ids = RequestIds(self._new_uuid(), self._new_uuid(), self._new_uuid(), self._clock())
-        message_id, sent = f"uuid:{ids.message}", " ".join(given)
-        joined = self._configuration.given_names_joined and len(given) > 1
+        message_id = f"uuid:{ids.message}"
         try:
-            request = self._builder.search_by_traits(traits, (sent,) if joined else given, ids)
+            request = self._request(question, ids)
         except ValueError:
             fault = Fault(FaultKind.REQUEST, "The traits hold a character that XML cannot carry; nothing was asked.")
-            return Call(message_id, sent, fault)
-        call = Call(message_id, sent, await self._exchange(request))
-        self._note(call)
+            return Call(message_id, question.sent, fault, question.operation)
+        outcome, answer = await self._exchange(request, within)
+        call = Call(message_id, question.sent, outcome, question.operation)
         duration = round((time.perf_counter() - began) * 1000)
-        odd = list(call.outcome.warnings) if isinstance(call.outcome, Found) else []
+        odd = list(outcome.warnings) if isinstance(outcome, Found) else []
         _log.info("insi_call", message_id=message_id, code=call.code, duration_ms=duration, warnings=odd)
+        if self._witness:
+            await self._witness(Exchange(call, requester, ids.time, request, answer))
         return call
-
-    def state(self) -> Mapping[str, str]:
-        """`status` (unknown, up, down), and of the last call `lastCall` (ISO time) and `lastCode`."""
-        return dict(self._state)
 
     async def aclose(self) -> None:
         """Close the connections; no call can be made afterwards."""
         await self._client.aclose()
 
-    async def _exchange(self, request: bytes) -> Outcome:
-        configuration = self._configuration
+    def _request(self, question: Question, ids: RequestIds) -> bytes:
+        if not isinstance(question, ByTraits):
+            raise NotImplementedError
+        joined = self._configuration.given_names_joined and len(question.given) > 1
+        return self._builder.search_by_traits(question.traits, (question.sent,) if joined else question.given, ids)
+
+    async def _exchange(self, request: bytes, within: float) -> tuple[Outcome, bytes | None]:
+        endpoint = self._configuration.endpoint
         try:
             async with (
-                asyncio.timeout(configuration.total_timeout),
-                self._client.stream("POST", configuration.endpoint, content=request) as response,
+                asyncio.timeout(within),
+                self._client.stream("POST", endpoint, content=request) as response,
             ):
-                return read(await _bounded(response), response.status_code)
+                body = await _bounded(response)
         except (httpx.HTTPError, TimeoutError, OSError) as error:
-            return unreachable(error, configuration.endpoint)
-
-    def _note(self, call: Call) -> None:
-        failed = isinstance(call.outcome, Fault) and call.outcome.kind is not FaultKind.REQUEST
-        self._state = {
-            "status": "down" if failed else "up",
-            "lastCall": self._clock().isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "lastCode": call.code,
-        }
+            return unreachable(error, endpoint), None
+        return read(body, response.status_code), body
 
 
 async def _bounded(response: httpx.Response) -> bytes:

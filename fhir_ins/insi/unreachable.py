@@ -29,17 +29,18 @@ def unreachable(error: Exception, endpoint: str) -> Fault:
     service = f"INSi at {url.host}:{url.port or 443}"
     match error:
         case httpx.ConnectTimeout():
-            return Fault(FaultKind.TRANSIENT, f"{service} did not accept a connection in time.")
+            return Fault(FaultKind.TRANSIENT, f"{service} did not accept a connection in time.", retryable=True)
         case TimeoutError() | httpx.TimeoutException():
-            return Fault(FaultKind.TRANSIENT, f"{service} did not answer in time.")
+            return Fault(FaultKind.TRANSIENT, f"{service} did not answer in time.", retryable=True)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError) and cause.reason:
             return _tls_fault(cause, service)
     if isinstance(error, httpx.ConnectError):
-        return Fault(FaultKind.TRANSIENT, f"{service} cannot be reached.")
+        return Fault(FaultKind.TRANSIENT, f"{service} cannot be reached.", retryable=True)
     return Fault(
         FaultKind.TRANSIENT,
         f"{service} closed the connection without an answer; does it accept our certificate?",
+        retryable=True,
     )
 
 
@@ -49,7 +50,7 @@ def _tls_fault(error: ssl.SSLError, service: str) -> Fault:
         return Fault(FaultKind.CONFIGURATION, text)
     if "ALERT" in error.reason and error.reason.endswith(_REFUSALS):
         return Fault(FaultKind.CONFIGURATION, f"{service} refused our client certificate (TLS {error.reason}).")
-    return Fault(FaultKind.TRANSIENT, f"TLS with {service} failed ({error.reason}).")
+    return Fault(FaultKind.TRANSIENT, f"TLS with {service} failed ({error.reason}).", retryable=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -14,7 +14,7 @@ from lxml import etree
 
 from fhir_ins.insi.certificate import ClientCertificate, load_certificate
 from fhir_ins.insi.contract import ADDRESSING_NAMESPACE, BAM_NAMESPACE, LPS_NAMESPACE
-from fhir_ins.insi.soap import SoapConfiguration, SoapInsi
+from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.simulator.pki import Pki, ensure_pki
 from fhir_ins.simulator.service import DEFAULT_IDAM
 
@@ -62,16 +62,16 @@ def configuration(endpoint: str, pki: Pki, certificate: ClientCertificate) -> So
     )
 
 
-Connect = Callable[..., SoapInsi]
+Connect = Callable[..., SoapAdapter]
 
 
 @pytest.fixture
 async def connect(configuration: SoapConfiguration) -> AsyncIterator[Connect]:
     """Makes adapters for the simulator, or for what the changes to the configuration say."""
-    made: list[SoapInsi] = []
+    made: list[SoapAdapter] = []
 
-    def make(**changes: object) -> SoapInsi:
-        made.append(SoapInsi(replace(configuration, **changes)))  # type: ignore[arg-type]
+    def make(**changes: object) -> SoapAdapter:
+        made.append(SoapAdapter(replace(configuration, **changes)))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -1,5 +1,6 @@
 """Reading what INSi answers, one file for each liberty the wire takes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,8 @@ def test_compte_rendu_01_and_02_are_answers():
 )
 @pytest.mark.parametrize("status", [500, 200])
 def test_a_fault_is_data_with_its_codes_and_its_french_text(file, kind, siram, code, severity, text, status):
-    assert answer(file, status) == Fault(kind, text, siram, code, severity)
+    said = replace(answer(file, status), message_id=None)
+    assert said == Fault(kind, text, siram, code, severity, retryable=kind is FaultKind.TRANSIENT)
 
 
 @pytest.mark.parametrize(
@@ -189,12 +191,14 @@ def test_a_fault_is_data_with_its_codes_and_its_french_text(file, kind, siram, c
     ],
 )
 def test_anything_else_is_a_transient_fault_that_says_what_came(file, instead):
-    assert answer(file, 503) == Fault(FaultKind.TRANSIENT, f"INSi answered HTTP 503 with {instead}.")
+    assert answer(file, 503) == Fault(FaultKind.TRANSIENT, f"INSi answered HTTP 503 with {instead}.", retryable=True)
 
 
 def test_an_oversized_answer_is_not_parsed():
     outcome = read(b"<a>" + b" " * LARGEST, 200)
-    assert outcome == Fault(FaultKind.TRANSIENT, f"INSi answered HTTP 200 with more than {LARGEST} bytes.")
+    assert outcome == Fault(
+        FaultKind.TRANSIENT, f"INSi answered HTTP 200 with more than {LARGEST} bytes.", retryable=True
+    )
 
 
 @settings(deadline=None)

@@ -3,8 +3,10 @@
 import pytest
 
 from fhir_ins.ins.traits import Traits
-from fhir_ins.insi.port import Fault, Found, NoIdentity, SeveralIdentities
-from fhir_ins.insi.sequence import outcome_of, search
+from fhir_ins.insi.port import Fault, Found, NoIdentity, Requester, SeveralIdentities
+from fhir_ins.insi.teleservice import Teleservice
+
+WHO = Requester("tests", "a-test")
 
 
 @pytest.mark.parametrize(
@@ -41,12 +43,12 @@ from fhir_ins.insi.sequence import outcome_of, search
     ids=lambda value: value.family if isinstance(value, Traits) else None,
 )
 async def test_given_names_go_one_by_one_then_together_until_found_or_failed(connect, traits, calls, outcome):
-    made = await search(connect(), traits)
-    assert [(call.given, call.code) for call in made] == calls
-    assert isinstance(outcome_of(made), outcome)
-    assert len({call.message_id for call in made}) == len(made)
+    said = await Teleservice({"tests": connect()}).search_by_traits(traits, WHO)
+    assert [(call.given, call.code) for call in said.calls] == calls
+    assert isinstance(said.outcome, outcome)
+    assert len({call.message_id for call in said.calls}) == len(said.calls)
 
 
 async def test_a_search_without_given_name_is_refused(connect):
     with pytest.raises(ValueError, match="at least one given name"):
-        await search(connect(), Traits("ADRUN", (), "F", "1975-12-31", None))
+        await Teleservice({"tests": connect()}).search_by_traits(Traits("ADRUN", (), "F", "1975-12-31", None), WHO)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -11,21 +10,23 @@ import structlog
 
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, load_certificate
-from fhir_ins.insi.port import Fault, FaultKind, Found, Insi
-from fhir_ins.insi.soap import SoapInsi
+from fhir_ins.insi.port import ByTraits, Fault, FaultKind, Found, Requester
+from fhir_ins.insi.soap import SoapAdapter
 from fhir_ins.simulator.pki import ensure_pki
 
 ZOE = Traits("ADRUN", ("ZOE",), "F", "1975-12-31", None)
 LEONARDO = Traits("DE VINCI", ("LEONARDO", "PIERO"), "M", "2014-02-01", "63220")
 
+WHO = Requester("tests", "a-test")
 
-async def outcome_with(insi: SoapInsi):
-    return (await insi.search_by_traits(ZOE, ("ZOE",))).outcome
+
+async def outcome_with(insi: SoapAdapter):
+    return (await insi.ask(ByTraits(ZOE, ("ZOE",)), WHO, within=20)).outcome
 
 
 async def test_an_identity_is_found(connect):
-    insi: Insi = connect()
-    call = await insi.search_by_traits(ZOE, ("ZOE",))
+    insi = connect()
+    call = await insi.ask(ByTraits(ZOE, ("ZOE",)), WHO, within=20)
     assert isinstance(call.outcome, Found)
     assert str(call.outcome.active.matricule) == "275126322074974"
     assert call.message_id.startswith("uuid:")
@@ -33,7 +34,7 @@ async def test_an_identity_is_found(connect):
 
 @pytest.mark.parametrize("joined", [True, False])
 async def test_several_given_names_are_found_joined_or_not(connect, joined):
-    call = await connect(given_names_joined=joined).search_by_traits(LEONARDO, ("LEONARDO", "PIERO"))
+    call = await connect(given_names_joined=joined).ask(ByTraits(LEONARDO, ("LEONARDO", "PIERO")), WHO, within=20)
     assert (call.code, call.given) == ("00", "LEONARDO PIERO")
 
 
@@ -46,34 +47,23 @@ async def test_an_unknown_software_is_a_matter_of_configuration(connect):
     insi = connect(idam="UNKNOWN")
     fault = await outcome_with(insi)
     assert (fault.kind, fault.siram, fault.code) == (FaultKind.CONFIGURATION, "siram_100", "desir_550")
-    assert insi.state()["status"] == "down"
 
 
 async def test_a_missing_name_is_a_matter_of_the_request(connect):
     insi = connect()
-    call = await insi.search_by_traits(replace(ZOE, family=None), ("ZOE",))
+    call = await insi.ask(ByTraits(replace(ZOE, family=None), ("ZOE",)), WHO, within=20)
     assert (call.outcome.kind, call.code) == (FaultKind.REQUEST, "insi_19")
-    assert insi.state()["status"] == "up"
 
 
 async def test_a_character_that_xml_cannot_carry_is_a_matter_of_the_request(connect):
     insi = connect()
-    call = await insi.search_by_traits(replace(ZOE, family="ADR\x00UN"), ("ZOE",))
+    call = await insi.ask(ByTraits(replace(ZOE, family="ADR\x00UN"), ("ZOE",)), WHO, within=20)
     assert call.outcome.kind is FaultKind.REQUEST
-    assert insi.state() == {"status": "unknown"}
-
-
-async def test_the_state_tells_how_the_last_call_went(configuration):
-    insi = SoapInsi(configuration, clock=lambda: datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
-    assert insi.state() == {"status": "unknown"}
-    await insi.search_by_traits(ZOE, ("ZOE",))
-    assert insi.state() == {"status": "up", "lastCall": "2026-03-04T05:06:07Z", "lastCode": "00"}
-    await insi.aclose()
 
 
 async def test_the_log_has_one_event_for_a_call_and_nothing_of_the_person(connect):
     with structlog.testing.capture_logs() as events:
-        call = await connect().search_by_traits(LEONARDO, ("LEONARDO",))
+        call = await connect().ask(ByTraits(LEONARDO, ("LEONARDO",)), WHO, within=20)
     (event,) = events
     assert event.keys() == {"event", "log_level", "message_id", "code", "duration_ms", "warnings"}
     assert (event["event"], event["message_id"], event["code"]) == ("insi_call", call.message_id, "00")
@@ -83,7 +73,7 @@ async def test_the_log_has_one_event_for_a_call_and_nothing_of_the_person(connec
 async def test_ids_are_fresh_in_every_request(wire, connect):
     insi = connect(endpoint=wire.answers(200, b""))
     for _ in range(2):
-        await insi.search_by_traits(ZOE, ("ZOE",))
+        await insi.ask(ByTraits(ZOE, ("ZOE",)), WHO, within=20)
     first, second = wire.ids()
     assert len(set(first + second)) == 6
 
@@ -98,8 +88,8 @@ async def test_a_request_names_its_action_and_its_media_type(wire, connect):
 
 async def test_ids_and_time_can_be_chosen(wire, configuration):
     chosen = iter(UUID(int=number) for number in (1, 2, 3))
-    insi = SoapInsi(replace(configuration, endpoint=wire.answers(200, b"")), new_uuid=lambda: next(chosen))
-    call = await insi.search_by_traits(ZOE, ("ZOE",))
+    insi = SoapAdapter(replace(configuration, endpoint=wire.answers(200, b"")), new_uuid=lambda: next(chosen))
+    call = await insi.ask(ByTraits(ZOE, ("ZOE",)), WHO, within=20)
     await insi.aclose()
     assert call.message_id == f"uuid:{UUID(int=1)}"
     assert wire.ids() == [(call.message_id, str(UUID(int=2)), str(UUID(int=3)))]
@@ -116,7 +106,7 @@ async def test_ids_and_time_can_be_chosen(wire, configuration):
 )
 async def test_what_is_not_an_answer_is_transient(wire, connect, status, body, text):
     fault = await outcome_with(connect(endpoint=wire.answers(status, body)))
-    assert fault == Fault(FaultKind.TRANSIENT, f"INSi answered {text}.")
+    assert fault == Fault(FaultKind.TRANSIENT, f"INSi answered {text}.", retryable=True)
 
 
 async def test_a_service_that_never_answers_is_given_up(wire, connect):
@@ -180,4 +170,4 @@ def test_without_ou_the_emetteur_has_to_be_configured(configuration, certificate
     authority = ClientCertificate(certificate.key, certificate.chain[0], ())
     assert authority.organisational_unit is None
     with pytest.raises(CertificateFault, match="configure the Emetteur"):
-        SoapInsi(replace(configuration, certificate=authority))
+        SoapAdapter(replace(configuration, certificate=authority))
