@@ -19,7 +19,7 @@ from fhir_ins.conformance import configured_fr_core
 from fhir_ins.fhir.structure import validate
 from fhir_ins.insi.certificate import load_certificate
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
-from fhir_ins.insi.teleservice import Teleservice
+from fhir_ins.insi.teleservice import Rules, Teleservice
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.resources import Resources
@@ -97,7 +97,15 @@ def warm_up() -> None:
 
 
 def teleservice(settings: Settings, configuration: SoapConfiguration) -> Teleservice:
-    return Teleservice({settings.tenant: SoapAdapter(configuration)}, total_timeout=settings.insi_total_timeout)
+    rules = Rules(
+        total=settings.insi_total_timeout,
+        attempts=settings.insi_attempts,
+        at_once=settings.insi_concurrency,
+        places=settings.insi_queue,
+        failures=settings.insi_breaker_failures,
+        rest=settings.insi_breaker_seconds,
+    )
+    return Teleservice({settings.tenant: SoapAdapter(configuration)}, rules)
 
 
 def insi_configuration(settings: Settings) -> SoapConfiguration | None:

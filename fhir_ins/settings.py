@@ -63,7 +63,12 @@ class Settings(BaseSettings):
     insi_emetteur: str = Field("", description="Emetteur of the contexts; else the OU of the certificate.")
     insi_given_names_joined: bool = Field(True, description="Send all given names in one Prenom; else one Prenom each.")
     insi_connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect to INSi.")
-    insi_total_timeout: float = Field(20.0, gt=0, description="Seconds for one whole call of INSi.")
+    insi_total_timeout: float = Field(20.0, gt=0, description="Seconds for one call of INSi, its repetitions included.")
+    insi_attempts: int = Field(3, ge=1, le=10, description="How often a call is made when INSi or the network fails.")
+    insi_concurrency: int = Field(20, ge=1, description="Conversations with INSi at once, for each tenant.")
+    insi_queue: int = Field(200, ge=0, description="How many more may wait for their turn; those beyond get 429.")
+    insi_breaker_failures: int = Field(5, ge=1, description="Calls failed in a row after which INSi is left alone.")
+    insi_breaker_seconds: float = Field(30.0, gt=0, description="How long INSi is left alone then.")
     insi_retry_after: int = Field(30, ge=1, description="Seconds of Retry-After when INSi is away.")
 
     @field_validator("rights", "ig_packages", mode="before")

@@ -16,6 +16,7 @@ from fhir_ins.api.ins_fetch import ins_fetch, ins_fetch_instance
 from fhir_ins.api.ins_identity import ins_identity
 from fhir_ins.api.ins_scan import ins_scan
 from fhir_ins.api.ins_verify import ins_verify, ins_verify_instance
+from fhir_ins.api.metrics import metrics
 from fhir_ins.api.published import PUBLISHED
 from fhir_ins.api.read import read
 from fhir_ins.api.search import search
@@ -90,4 +91,5 @@ ROUTES: list[BaseRoute] = [
     _route(f"{BASE}/metadata", GET=capabilities),
     _route("/health/live", GET=live),
     _route("/health/ready", GET=ready),
+    _route("/metrics", GET=metrics),
 ]

@@ -212,6 +212,13 @@ Witness = Callable[[Exchange], Awaitable[None]]
 class Adapter(Protocol):
     """Whatever carries one question to INSi, for one tenant."""
 
+    @property
+    def verifies(self) -> bool:
+        """Whether it can ask the unitary verification."""
+
+    def refusal(self, question: Question, requester: Requester) -> Fault | None:
+        """Why INSi must not be asked this: an assertion past its time, a card that is another person's; else None."""
+
     async def ask(self, question: Question, requester: Requester, *, within: float) -> Call:
         """Make exactly one call, within so many seconds; what INSi or the network does is an outcome, not raised."""
 

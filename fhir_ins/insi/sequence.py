@@ -3,12 +3,13 @@
 Source: CNDA conformity tests 2.07 (TCHITCHI, HOUILLES); each given name alone in order, then all together.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.port import ByTraits, Call, Conversation, Fault, Found, NoIdentity, Outcome, SeveralIdentities
 
-Ask = Callable[[ByTraits], Awaitable[Conversation]]
+Ask = Callable[[ByTraits], Coroutine[Any, Any, Conversation]]
 
 
 async def search(ask: Ask, traits: Traits) -> Conversation:

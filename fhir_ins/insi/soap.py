@@ -87,6 +87,14 @@ class SoapAdapter:
         )
         self._witness = witness
 
+    @property
+    def verifies(self) -> bool:
+        return False
+
+    def refusal(self, question: Question, requester: Requester) -> Fault | None:
+        del question, requester
+        return None
+
     async def ask(self, question: Question, requester: Requester, *, within: float) -> Call:
         """Make exactly one call; see the port."""
         began = time.perf_counter()
