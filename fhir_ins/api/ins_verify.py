@@ -76,7 +76,7 @@ async def ins_verify(request: Request) -> Response:
     argument = given["patient"][0]
     with placed_at(argument.expression, "Patient"):
         subject = _given_subject(argument, wrong_key_is_error=context_of(request).settings.wrong_key_is_error)
-    found, calls = await ask(request, subject.traits, subject.place_of)
+    found, calls = await ask(context_of(request), caller, subject.traits, subject.place_of)
     return _response(subject, _verified(subject, found), calls, None)
 
 
@@ -91,7 +91,7 @@ async def ins_verify_instance(request: Request) -> Response:
     current, before = await current_patient(request, caller, request.path_params["id"])
     refuse_blocked(before.identity)
     subject = _stored_subject(before, caller)
-    found, calls = await ask(request, subject.traits, subject.place_of)
+    found, calls = await ask(context_of(request), caller, subject.traits, subject.place_of)
     verification = _verified(subject, found)
     after = before
     if caller.may(Right.WRITE) and isinstance(found, Found):

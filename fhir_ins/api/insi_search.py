@@ -3,9 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from starlette.requests import Request
-
-from fhir_ins.api.context import caller_of, context_of, requester_of, today
+from fhir_ins.api.context import Context, requester_of, today
 from fhir_ins.api.insi_faults import raise_fault
 from fhir_ins.fhir.operations import part, parts
 from fhir_ins.fhir.outcome import BadGateway, Issue, Unprocessable
@@ -14,7 +12,8 @@ from fhir_ins.ins.identity import Identity, Obtained
 from fhir_ins.ins.normalisation import traits_for_insi
 from fhir_ins.ins.status import BLOCKING
 from fhir_ins.ins.traits import Trait, Traits
-from fhir_ins.insi.port import Call, Fault, Found, NoIdentity, SeveralIdentities
+from fhir_ins.insi.port import Call, Conversation, Fault, Found, NoIdentity, SeveralIdentities
+from fhir_ins.security.caller import Caller
 
 Answer = Found | NoIdentity | SeveralIdentities
 
@@ -27,23 +26,31 @@ PATIENT_PLACES: Mapping[Trait, str] = {
 }
 
 
-async def ask(request: Request, traits: Traits, place_of: Callable[[Trait], str]) -> tuple[Answer, list[Call]]:
+async def ask(
+    context: Context, caller: Caller, traits: Traits, place_of: Callable[[Trait], str]
+) -> tuple[Answer, list[Call]]:
     """INSi's answer for these traits and the calls made for it, in order.
 
-    Raises Unprocessable before any call when a trait is bad, BadGateway without a configured téléservice, and
-    what `insi_faults` says when INSi does not answer.
+    Raises what `search` does, and what `insi_faults` says when INSi does not answer.
     """
-    context = context_of(request)
+    conversation = await search(context, caller, traits, place_of)
+    outcome = conversation.outcome
+    if isinstance(outcome, Fault):
+        raise_fault(conversation, outcome, retry_after=context.settings.insi_retry_after)
+    return cast(Answer, outcome), list(conversation.calls)
+
+
+async def search(context: Context, caller: Caller, traits: Traits, place_of: Callable[[Trait], str]) -> Conversation:
+    """What INSi says to these traits, a fault included.
+
+    Raises Unprocessable before any call when a trait is bad, and BadGateway without a configured téléservice.
+    """
     wire = traits_for_insi(traits)
     if isinstance(wire, dict):
         raise Unprocessable(Issue("value", fault.reason, place_of(trait)) for trait, fault in wire.items())
     if context.insi is None:
         raise BadGateway("Server configuration: the téléservice INSi is not configured (FHIR_INS_INSI_ENDPOINT).")
-    conversation = await context.insi.search_by_traits(wire, requester_of(caller_of(request)))
-    outcome = conversation.outcome
-    if isinstance(outcome, Fault):
-        raise_fault(conversation, outcome, retry_after=context.settings.insi_retry_after)
-    return cast(Answer, outcome), list(conversation.calls)
+    return await context.insi.search_by_traits(wire, requester_of(caller))
 
 
 def refuse_blocked(identity: Identity) -> None:

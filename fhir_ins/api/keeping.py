@@ -1,0 +1,142 @@
+"""Keeping an identity that INSi found: on which Patient, and what is shown of it.
+
+Without a request: what somebody waits for and what was deferred are kept by the same rules.
+profiles/OperationDefinition-ins-fetch.json
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fhir_ins.api.context import Context
+from fhir_ins.api.insi_search import same_answer
+from fhir_ins.api.patients import draft, known_patient, over_current
+from fhir_ins.frcore.forms import forms
+from fhir_ins.frcore.known import Known
+from fhir_ins.frcore.profiles import FrCore
+from fhir_ins.frcore.traits import traits_of
+from fhir_ins.frcore.writes import attached
+from fhir_ins.ins.comparison import Comparison, compare
+from fhir_ins.ins.identity import Obtained
+from fhir_ins.ins.traits import Traits
+from fhir_ins.security.caller import Caller
+from fhir_ins.store.documents import with_server_elements
+from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller wants of a found identity: to keep it at all, and although INSi's traits differ."""
+
+    persist: bool = True
+    accept_traits: bool = False
+
+    def keeps(self, discrepancies: tuple[Comparison, ...]) -> bool:
+        return self.persist and (self.accept_traits or not discrepancies)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a found identity: the Patient to show, the reference when it is stored, what differs."""
+
+    patient: dict[str, Any]
+    stored: str | None
+    discrepancies: tuple[Comparison, ...]
+
+
+def traits_to_ask(known: Known) -> Traits:
+    """The traits INSi is asked about a stored Patient with: INSi's own as received, else the Patient's."""
+    return known.identity.obtained.traits if known.identity.obtained else traits_of(known.patient)
+
+
+async def kept_where_it_belongs(
+    context: Context, caller: Caller, wish: Wish, start: Known, asked: Traits, new: Obtained
+) -> Kept:
+    """Keep what was found for `asked`: on the Patient that has this INS already, else on a new one; never twice."""
+    differing = _discrepancies(asked, new.traits)
+    fresh = attached(start, new)
+    if not wish.keeps(differing):
+        return Kept(_shown(fresh, context.fr_core), None, differing)
+
+    async def attempt() -> Kept:
+        holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
+        if holder is not None:
+            return await _kept_on_holder(context, caller, wish, holder, fresh, new, differing)
+        try:
+            version = await context.resources.create(caller, "Patient", draft(fresh, context.fr_core))
+        except AlreadyHeld as error:
+            raise VersionChanged from error
+        shown = with_server_elements(_shown(fresh, context.fr_core), version.id, version.number, version.updated)
+        return Kept(shown, f"Patient/{version.id}", differing)
+
+    return await over_current(attempt)
+
+
+async def kept_on(context: Context, caller: Caller, wish: Wish, current: Current, before: Known, new: Obtained) -> Kept:
+    """Keep what was found for a stored Patient: on the very version whose traits were sent.
+
+    Raises VersionChanged, or AlreadyHeld when another Patient has this INS.
+    """
+    discrepancies = _discrepancies(traits_to_ask(before), new.traits)
+    if not wish.keeps(discrepancies):
+        return Kept(_shown(attached(before, new), context.fr_core), None, discrepancies)
+    return await _refreshed(context, caller, current, before, new, discrepancies)
+
+
+def as_it_is(context: Context, current: Current, before: Known) -> Kept:
+    """A stored Patient that INSi need not be asked about again."""
+    shown = with_server_elements(_shown(before, context.fr_core), current.id, current.number, current.updated)
+    return Kept(shown, f"Patient/{current.id}", ())
+
+
+async def _kept_on_holder(
+    context: Context,
+    caller: Caller,
+    wish: Wish,
+    holder: str,
+    fresh: Known,
+    new: Obtained,
+    differing: tuple[Comparison, ...],
+) -> Kept:
+    """Refresh the Patient that has this INS. Raises VersionChanged when it was changed or deleted meanwhile.
+
+    Where INSi has changed the traits since, that is a discrepancy too, to be accepted before it is written. A Patient
+    that is anonymous or hidden is not shown, nor written to: the answer is what INSi has just said, stored nowhere.
+    """
+    current = await context.resources.current(caller, "Patient", holder)
+    before = known_patient(current) if current else None
+    if current is None or before is None:
+        raise VersionChanged
+    if before.identity.blocked:
+        return Kept(_shown(fresh, context.fr_core), None, differing)
+    changed = _discrepancies(traits_of(before.patient), new.traits)
+    told = tuple({found.trait: found for found in (*changed, *differing)}.values())
+    if not wish.keeps(changed):
+        return Kept(_shown(attached(before, new), context.fr_core), None, told)
+    return await _refreshed(context, caller, current, before, new, told)
+
+
+async def _refreshed(
+    context: Context, caller: Caller, current: Current, before: Known, new: Obtained, told: tuple[Comparison, ...]
+) -> Kept:
+    """The stored Patient with INSi's answer, written unless INSi had said it all today already.
+
+    Raises VersionChanged or AlreadyHeld.
+    """
+    after = attached(before, new)
+    number, updated = current.number, current.updated
+    if not same_answer(before.identity.obtained, new):
+        version = await context.resources.replace(caller, current, draft(after, context.fr_core))
+        number, updated = version.number, version.updated
+    shown = with_server_elements(_shown(after, context.fr_core), current.id, number, updated)
+    return Kept(shown, f"Patient/{current.id}", told)
+
+
+def _shown(known: Known, fr_core: FrCore) -> dict[str, Any]:
+    """The INS Patient with INSi's numbers and no others: the one answer that shows a matricule not yet qualified."""
+    identity = replace(known.identity, supplied=(), withdrawn=())
+    found = forms(known.patient, identity, fr_core)
+    return found.reference or found.conveyed
+
+
+def _discrepancies(local: Traits, ins: Traits) -> tuple[Comparison, ...]:
+    return tuple(found for found in compare(local, ins) if not found.concordant)
