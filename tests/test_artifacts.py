@@ -11,7 +11,7 @@ from fhirpathpy import evaluate
 from fhirpathpy.models import models
 
 from fhir_ins import __version__
-from fhir_ins.api.ins_verify import _METHOD
+from fhir_ins.api.ins_verify import COMPARE, VERIFICATION
 from fhir_ins.artifacts import artifact, profiles
 from fhir_ins.fhir.structure import definitions, validate
 from fhir_ins.frcore.canonical import OURS, STATUSES_OF_OURS
@@ -101,7 +101,7 @@ def test_the_codes_are_those_of_the_code() -> None:
     assert BY_NAME["CodeSystem-ins-identity-status"]["url"] == STATUSES_OF_OURS
     assert codes("ins-identity-status") == set(Status)
     assert codes("ins-trait") == {*Trait, "matricule", "oid"}
-    assert codes("ins-verify-method") == {_METHOD}
+    assert codes("ins-verify-method") == {COMPARE, VERIFICATION}
     assert in_value_set("ins-strict-trait") == set(Trait)
     assert in_value_set("ins-gender") == set(SEX_OF_GENDER)
 

@@ -41,9 +41,9 @@ def caller_of(request: Request) -> Caller:
     return Caller(settings.tenant, "anonymous", settings.rights)
 
 
-def requester_of(caller: Caller) -> Requester:
-    """On whose behalf the caller has INSi asked."""
-    return Requester(caller.tenant, caller.actor)
+def requester_of(caller: Caller, assertion: bytes | None = None) -> Requester:
+    """On whose behalf the caller has INSi asked; `assertion` is that of a professional's card, where one came."""
+    return Requester(caller.tenant, caller.actor, assertion)
 
 
 def type_of(request: Request) -> str:

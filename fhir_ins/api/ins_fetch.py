@@ -3,11 +3,13 @@
 Obtains the INS of a person from the téléservice INSi by their traits. profiles/OperationDefinition-ins-fetch.json
 """
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import caller_of, context_of
-from fhir_ins.api.insi_search import PATIENT_PLACES, Answer, ask, call_parts, obtained, refuse_blocked
+from fhir_ins.api.insi_search import Answer, ask, call_parts, obtained, refuse_blocked
 from fhir_ins.api.keeping import Kept, Wish, as_it_is, kept_on, kept_where_it_belongs, traits_to_ask
 from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import FETCH, fetch_input, operation_arguments
@@ -33,11 +35,11 @@ async def ins_fetch(request: Request) -> Response:
     with placed_at(given.place, "Patient"):
         start = written(given.patient, None, writer(request, caller))
         refuse_blocked(start.identity)
-    found, calls = await ask(context, caller, given.traits, given.place_of)
+    found, calls = await ask(context, caller, given.asked)
     if not isinstance(found, Found):
         return _response(found, calls)
     wish = Wish(given.persist, given.accept_traits)
-    kept = await kept_where_it_belongs(context, caller, wish, start, given.traits, obtained(found, calls))
+    kept = await kept_where_it_belongs(context, caller, wish, start, given.asked.traits, obtained(found, calls))
     return _found_response(kept, calls)
 
 
@@ -54,7 +56,7 @@ async def ins_fetch_instance(request: Request) -> Response:
     refuse_blocked(before.identity)
     if before.identity.qualified and not given.force:
         return _found_response(as_it_is(context, current, before), [])
-    found, calls = await ask(context, caller, traits_to_ask(before), PATIENT_PLACES.__getitem__)
+    found, calls = await ask(context, caller, replace(given.asked, traits=traits_to_ask(before)))
     if not isinstance(found, Found):
         return _response(found, calls)
     wish = Wish(given.persist, given.accept_traits)

@@ -1,6 +1,7 @@
 """Asking INSi for traits, as both operations do: the traits judged first, the sequence of calls, the outcome."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from fhir_ins.api.context import Context, requester_of, today
@@ -12,7 +13,7 @@ from fhir_ins.ins.identity import Identity, Obtained
 from fhir_ins.ins.normalisation import traits_for_insi
 from fhir_ins.ins.status import BLOCKING
 from fhir_ins.ins.traits import Trait, Traits
-from fhir_ins.insi.port import Call, Conversation, Fault, Found, NoIdentity, SeveralIdentities
+from fhir_ins.insi.port import ByVitale, Call, Conversation, Fault, Found, Insi, NoIdentity, Outcome, SeveralIdentities
 from fhir_ins.security.caller import Caller
 
 Answer = Found | NoIdentity | SeveralIdentities
@@ -26,31 +27,60 @@ PATIENT_PLACES: Mapping[Trait, str] = {
 }
 
 
-async def ask(
-    context: Context, caller: Caller, traits: Traits, place_of: Callable[[Trait], str]
-) -> tuple[Answer, list[Call]]:
-    """INSi's answer for these traits and the calls made for it, in order.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What INSi is asked about a person: their traits, or what their carte Vitale says; in whose name.
+
+    `place_of` is where each trait stood in the request, or in the Patient, for an error to point at. `assertion` is
+    the AssertionPS of a professional's card, where the call is made in their name.
+    """
+
+    traits: Traits
+    place_of: Callable[[Trait], str] = PATIENT_PLACES.__getitem__
+    card: ByVitale | None = None
+    assertion: bytes | None = None
+
+
+async def ask(context: Context, caller: Caller, asked: Asked) -> tuple[Answer, list[Call]]:
+    """INSi's answer and the calls made for it, in order.
 
     Raises what `search` does, and what `insi_faults` says when INSi does not answer.
     """
-    conversation = await search(context, caller, traits, place_of)
-    outcome = conversation.outcome
-    if isinstance(outcome, Fault):
-        raise_fault(conversation, outcome, retry_after=context.settings.insi_retry_after)
-    return cast(Answer, outcome), list(conversation.calls)
+    conversation = await search(context, caller, asked)
+    return cast(Answer, answered(context, conversation)), list(conversation.calls)
 
 
-async def search(context: Context, caller: Caller, traits: Traits, place_of: Callable[[Trait], str]) -> Conversation:
-    """What INSi says to these traits, a fault included.
+async def search(context: Context, caller: Caller, asked: Asked) -> Conversation:
+    """What INSi says to this, a fault included.
 
     Raises Unprocessable before any call when a trait is bad, and BadGateway without a configured téléservice.
     """
-    wire = traits_for_insi(traits)
+    requester = requester_of(caller, asked.assertion)
+    if asked.card:
+        return await configured_insi(context).search_by_vitale(asked.card, requester)
+    return await configured_insi(context).search_by_traits(traits_to_send(asked), requester)
+
+
+def traits_to_send(asked: Asked) -> Traits:
+    """The traits as a call sends them. Raises Unprocessable with the place of every bad one."""
+    wire = traits_for_insi(asked.traits)
     if isinstance(wire, dict):
-        raise Unprocessable(Issue("value", fault.reason, place_of(trait)) for trait, fault in wire.items())
+        raise Unprocessable(Issue("value", fault.reason, asked.place_of(trait)) for trait, fault in wire.items())
+    return wire
+
+
+def configured_insi(context: Context) -> Insi:
+    """The téléservice. Raises BadGateway where the operator has configured none."""
     if context.insi is None:
         raise BadGateway("Server configuration: the téléservice INSi is not configured (FHIR_INS_INSI_ENDPOINT).")
-    return await context.insi.search_by_traits(wire, requester_of(caller))
+    return context.insi
+
+
+def answered(context: Context, conversation: Conversation) -> Outcome:
+    """The outcome of a conversation; a fault is raised as `insi_faults` says."""
+    if isinstance(conversation.outcome, Fault):
+        raise_fault(conversation, conversation.outcome, retry_after=context.settings.insi_retry_after)
+    return conversation.outcome
 
 
 def refuse_blocked(identity: Identity) -> None:

@@ -1,19 +1,23 @@
 """What a caller sends to an operation, read against its OperationDefinition; the traits of `$ins-fetch`."""
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 
 from fhir_ins.api.body import bounded_body, resource_in
-from fhir_ins.api.insi_search import PATIENT_PLACES
+from fhir_ins.api.insi_search import PATIENT_PLACES, Asked
 from fhir_ins.api.patients import without_server_elements
 from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.operations import Argument, Arguments, arguments, parameters_in
-from fhir_ins.fhir.outcome import BadRequest
+from fhir_ins.fhir.outcome import BadRequest, Unprocessable
 from fhir_ins.frcore.traits import SEX_OF_GENDER, traits_of
-from fhir_ins.ins.traits import Trait, Traits
+from fhir_ins.ins.malformed import Malformed
+from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.traits import Trait, Traits, birth_date_fault
+from fhir_ins.insi.port import ByVitale
 
 FETCH = "ins-fetch"
 VERIFY = "ins-verify"
@@ -26,15 +30,11 @@ _TRAIT_NAMES = ("family", "given", "gender", "birthDate", "birthDateIns", "birth
 
 @dataclass(frozen=True, slots=True)
 class FetchInput:
-    """The in parameters of $ins-fetch.
-
-    `place` is where the Patient stood and `place_of` where each trait did, for an error to point at.
-    """
+    """The in parameters of $ins-fetch; `place` is where the Patient stood, for an error to point at."""
 
     patient: dict[str, Any]
     place: str
-    traits: Traits
-    place_of: Callable[[Trait], str]
+    asked: Asked
     persist: bool
     accept_traits: bool
     force: bool
@@ -59,6 +59,43 @@ async def operation_arguments(request: Request, name: str) -> Arguments:
     return arguments(given, expected)
 
 
+def card_in(vitale: Argument) -> ByVitale:
+    """What a carte Vitale says. Raises Unprocessable for what no card says, or when there is nothing to ask with."""
+    said: Arguments = vitale.value
+    card = ByVitale(
+        individual=_number(said["matriculeIndividu"]),
+        holder=_number(said["matriculeOD"]),
+        family=_first(said["family"]),
+        birth_date=_first(said["birthDate"]),
+        birth_rank=_first(said["birthRank"]),
+        assertion=_decoded(said["assertion"]),
+    )
+    if card.individual is None and card.holder is None:
+        raise Unprocessable("A carte Vitale has a number: give matriculeIndividu or matriculeOD.", vitale.expression)
+    if card.birth_date and (fault := birth_date_fault(card.birth_date)):
+        raise Unprocessable(fault.reason, said["birthDate"][0].expression)
+    if card.birth_rank and not (card.birth_rank.isascii() and card.birth_rank.isdigit() and len(card.birth_rank) == 1):
+        raise Unprocessable("The birth rank is one digit.", said["birthRank"][0].expression)
+    return card
+
+
+def _number(found: list[Argument]) -> Matricule | None:
+    if not found:
+        return None
+    number = Matricule.parse(str(found[0].value).replace(" ", ""))
+    if isinstance(number, Malformed):
+        raise Unprocessable(number.reason, found[0].expression)
+    if not number.key_is_right:
+        text = f"The key of {number.masked} is wrong: {number.expected_key} was expected. Read the card again."
+        raise Unprocessable(text, found[0].expression)
+    return number
+
+
+def _decoded(found: list[Argument]) -> bytes | None:
+    """The bytes of a base64Binary, which the structure of the resource was judged by already."""
+    return b64decode(found[0].value) if found else None
+
+
 def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
     """Read $ins-fetch's arguments. Raises BadRequest when the traits are given twice, or at instance level."""
     traits_given = [name for name in _TRAIT_NAMES if given[name]]
@@ -68,26 +105,36 @@ def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
             "Patient/$ins-fetch with these traits.",
             "Parameters.parameter",
         )
-    if given["patient"] and traits_given:
-        raise BadRequest("Give the traits either as a patient or one by one, not both.", "Parameters.parameter")
+    if bool(given["patient"]) + bool(traits_given) + bool(given["vitale"]) > 1:
+        raise BadRequest(
+            "Give the traits as a patient or one by one, or what a carte Vitale says, one of the three.",
+            "Parameters.parameter",
+        )
     if given["birthDate"] and given["birthDateIns"]:
         raise BadRequest("Give birthDate, or birthDateIns for a date with 00, not both.", "Parameters.parameter")
-    patient, traits, place_of = _patient_and_traits(given)
+    patient, asked = _patient_and_question(given)
     return FetchInput(
         patient=patient,
         place=given["patient"][0].expression if given["patient"] else "Patient",
-        traits=traits,
-        place_of=place_of,
+        asked=replace(asked, assertion=assertion_in(given)),
         persist=_flag(given["persist"], default=True),
         accept_traits=_flag(given["acceptTraits"], default=False),
         force=_flag(given["force"], default=False),
     )
 
 
-def _patient_and_traits(given: Arguments) -> tuple[dict[str, Any], Traits, Callable[[Trait], str]]:
+def assertion_in(given: Arguments) -> bytes | None:
+    """The AssertionPS of a professional's card, as it was signed; None where none came."""
+    return _decoded(given["assertion"])
+
+
+def _patient_and_question(given: Arguments) -> tuple[dict[str, Any], Asked]:
     if given["patient"]:
         argument = given["patient"][0]
-        return without_server_elements(argument.value), traits_of(argument.value), patient_place(argument)
+        return without_server_elements(argument.value), Asked(traits_of(argument.value), patient_place(argument))
+    if given["vitale"]:
+        card = card_in(given["vitale"][0])
+        return {"resourceType": "Patient"}, Asked(Traits(card.family, (), None, card.birth_date, None), card=card)
     date = given["birthDateIns"] or given["birthDate"]
     traits = Traits(
         family=_first(given["family"]),
@@ -101,7 +148,7 @@ def _patient_and_traits(given: Arguments) -> tuple[dict[str, Any], Traits, Calla
     def place_of(trait: Trait) -> str:
         return places[trait][0].expression if places[trait] else "Parameters.parameter"
 
-    return {"resourceType": "Patient"}, traits, place_of
+    return {"resourceType": "Patient"}, Asked(traits, place_of)
 
 
 def patient_place(argument: Argument) -> Callable[[Trait], str]:
