@@ -5,11 +5,12 @@ profiles/OperationDefinition-ins-fetch.json
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fhir_ins.api.context import Context
 from fhir_ins.api.insi_search import same_answer
 from fhir_ins.api.patients import draft, known_patient, over_current
+from fhir_ins.fhir.json import parse
+from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.forms import forms
 from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.profiles import FrCore
@@ -19,8 +20,8 @@ from fhir_ins.ins.comparison import Comparison, compare
 from fhir_ins.ins.identity import Obtained
 from fhir_ins.ins.traits import Traits
 from fhir_ins.security.caller import Caller
-from fhir_ins.store.documents import with_server_elements
-from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
+from fhir_ins.store.documents import Draft, with_server_elements
+from fhir_ins.store.resources import AlreadyHeld, Current, Version, VersionChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Wish:
 class Kept:
     """What became of a found identity: the Patient to show, the reference when it is stored, what differs."""
 
-    patient: dict[str, Any]
+    patient: Json
     stored: str | None
     discrepancies: tuple[Comparison, ...]
 
@@ -61,12 +62,12 @@ async def kept_where_it_belongs(
         holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
         if holder is not None:
             return await _kept_on_holder(context, caller, wish, holder, fresh, new, differing)
+        written = draft(fresh, context.fr_core)
         try:
-            version = await context.resources.create(caller, "Patient", draft(fresh, context.fr_core))
+            version = await context.resources.create(caller, "Patient", written)
         except AlreadyHeld as error:
             raise VersionChanged from error
-        shown = with_server_elements(_shown(fresh, context.fr_core), version.id, version.number, version.updated)
-        return Kept(shown, f"Patient/{version.id}", differing)
+        return Kept(_shown_as(written, version, fresh, context.fr_core), f"Patient/{version.id}", differing)
 
     return await over_current(attempt)
 
@@ -84,8 +85,7 @@ async def kept_on(context: Context, caller: Caller, wish: Wish, current: Current
 
 def as_it_is(context: Context, current: Current, before: Known) -> Kept:
     """A stored Patient that INSi need not be asked about again."""
-    shown = with_server_elements(_shown(before, context.fr_core), current.id, current.number, current.updated)
-    return Kept(shown, f"Patient/{current.id}", ())
+    return Kept(_shown_as_stored(current, before, context.fr_core), f"Patient/{current.id}", ())
 
 
 async def _kept_on_holder(
@@ -122,20 +122,38 @@ async def _refreshed(
 
     Raises VersionChanged or AlreadyHeld.
     """
+    stored = f"Patient/{current.id}"
+    if same_answer(before.identity.obtained, new):
+        return Kept(_shown_as_stored(current, before, context.fr_core), stored, told)
     after = attached(before, new)
-    number, updated = current.number, current.updated
-    if not same_answer(before.identity.obtained, new):
-        version = await context.resources.replace(caller, current, draft(after, context.fr_core))
-        number, updated = version.number, version.updated
-    shown = with_server_elements(_shown(after, context.fr_core), current.id, number, updated)
-    return Kept(shown, f"Patient/{current.id}", told)
+    written = draft(after, context.fr_core)
+    version = await context.resources.replace(caller, current, written)
+    return Kept(_shown_as(written, version, after, context.fr_core), stored, told)
 
 
-def _shown(known: Known, fr_core: FrCore) -> dict[str, Any]:
+def _shown(known: Known, fr_core: FrCore) -> Json:
     """The INS Patient with INSi's numbers and no others: the one answer that shows a matricule not yet qualified."""
     identity = replace(known.identity, supplied=(), withdrawn=())
     found = forms(known.patient, identity, fr_core)
     return found.reference or found.conveyed
+
+
+def _shown_as(written: Draft, version: Version, known: Known, fr_core: FrCore) -> Json:
+    """The same of a Patient just written, whose fullest form it is where nobody but INSi gave a number."""
+    full = written.reference or written.conveyed
+    shown = _shown(known, fr_core) if _has_other_numbers(known) else full
+    return with_server_elements(shown, version.id, version.number, version.updated)
+
+
+def _shown_as_stored(current: Current, known: Known, fr_core: FrCore) -> Json:
+    """The same of a Patient as it is stored."""
+    if current.body and not _has_other_numbers(known):
+        return parse(current.body)
+    return with_server_elements(_shown(known, fr_core), current.id, current.number, current.updated)
+
+
+def _has_other_numbers(known: Known) -> bool:
+    return bool(known.identity.supplied or known.identity.withdrawn)
 
 
 def _discrepancies(local: Traits, ins: Traits) -> tuple[Comparison, ...]:
