@@ -110,6 +110,29 @@ class Wire:
 
         return self._start(answer, host)
 
+    def answers_in_turn(self, *answers: tuple[int, bytes]) -> str:
+        """One after the other; the last one again and again."""
+        left = list(answers)
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            status, body = left.pop(0) if len(left) > 1 else left[0]
+            handler.send_response(status)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        return self._start(answer)
+
+    def slow(self, seconds: float, body: bytes) -> str:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            self._stopped.wait(seconds)
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        return self._start(answer)
+
     def silent(self) -> str:
         return self._start(lambda _: self._stopped.wait())
 
