@@ -5,10 +5,13 @@ The rule looks at content only, never at whose matricule it is, so that a refusa
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from html import unescape
 from itertools import islice
 from typing import Any
 from unicodedata import normalize
+
+from lxml import etree
 
 from fhir_ins.fhir.json import Number
 from fhir_ins.fhir.outcome import Issue
@@ -27,6 +30,7 @@ _KEY = rf"(?:cl(?:e|é)f?{_GAP})?\d{_GAP}\d"
 _CANDIDATE = re.compile(rf"(?<!\d)(?=({_NUMBER}{_GAP}{_KEY})(?!\d))", re.ASCII | re.IGNORECASE)
 _BETWEEN = re.compile(r"[^0-9ABab]", re.ASCII)
 _TAGS = re.compile(r"<[^>]*>")
+_NARRATIVE = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
 _SOCIAL_SECURITY = frozenset({f"urn:oid:{NotAnIns.NSS_NIR}", f"urn:oid:{NotAnIns.NSS_NIA}"})
 
 
@@ -49,11 +53,21 @@ def misplaced(patient: Json) -> list[Issue]:
 
 def without_telling_narrative(patient: Json) -> Json:
     """The Patient, less a narrative that spells a matricule: being derived, it may go, and its reader loses nothing."""
-    raw = patient.get("text", {}).get("div", "")
-    shown, attributes = unescape(_TAGS.sub("", raw)), unescape(raw)
-    if not carries_matricule(shown) and not carries_matricule(attributes):
+    div = patient.get("text", {}).get("div", "")
+    if not any(carries_matricule(text) or carries_matricule(_TAGS.sub("", text)) for text in _texts(div)):
         return patient
     return {key: value for key, value in patient.items() if key != "text"}
+
+
+def _texts(div: str) -> Iterator[str]:
+    """What a narrative says, on the whole and in each attribute, and all of its source for what tags may cut."""
+    yield unescape(div)
+    yield unescape(_TAGS.sub("", div))
+    with suppress(etree.XMLSyntaxError, ValueError):
+        narrative = etree.fromstring(div, _NARRATIVE)
+        yield "".join(str(text) for text in narrative.itertext())
+        for element in narrative.iter(etree.Element):
+            yield from (str(value) for value in element.attrib.values())
 
 
 def carries_matricule(text: str) -> bool:

@@ -165,8 +165,18 @@ def test_without_narrative_nothing_changes() -> None:
     assert without_telling_narrative(patient()) == patient()
 
 
-def test_an_escaped_sign_hides_no_matricule_in_a_narrative() -> None:
-    div = '<div xmlns="http://www.w3.org/1999/xhtml">IMC &lt; 25, INS 275<b>126</b>322074974</div>'
+@pytest.mark.parametrize(
+    "told",
+    [
+        "IMC &lt; 25, INS 275<b>126</b>322074974",
+        "275126&lt;b&gt;322074974",
+        '275126<b title="x>yz">322074974</b>',
+        '<b title="275126&lt;i&gt;322074974">INS</b>',
+        "275126&nbsp;322<i>074</i>974",
+    ],
+)
+def test_no_sign_hides_a_matricule_in_a_narrative(told: str) -> None:
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml">{told}</div>'
     assert "text" not in without_telling_narrative({"resourceType": "Patient", "text": {"div": div}})
 
 
