@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import load, processes, validation, wrk
+from benchmarks import insi, load, processes, validation, wrk
 from benchmarks.floor import DATABASE
 from benchmarks.patients import patient
 from benchmarks.report import Figures, Results, Slice, as_json, table
@@ -84,7 +84,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="slices of each side for a row (%(default)s)")
     parser.add_argument("--connections", type=int, default=16, help="requests in flight (%(default)s)")
     parser.add_argument(
-        "--row", action="append", choices=[*(row.name for row in ROWS), validation.ROW], help="only this row"
+        "--row", action="append", choices=[*(row.name for row in ROWS), insi.ROW, validation.ROW], help="only this row"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
@@ -102,6 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{chosen.patients} patients, load by {generator}, {chosen.connections} connections,")
         print(f"medians of {chosen.rounds} rounds of {chosen.seconds:g} s, Python {platform.python_version()}\n")
         print(table(results))
+    if not chosen.row or insi.ROW in chosen.row:
+        with (
+            tempfile.TemporaryDirectory(prefix="fhir-ins-bench-") as directory,
+            Mongod.start(Path(directory)) as mongod,
+        ):
+            fetches = insi.measure(mongod, chosen.rounds, chosen.seconds)
+        figures[insi.ROW] = asdict(fetches)
+        print(insi.table(fetches))
     if not chosen.row or validation.ROW in chosen.row:
         costs = validation.measure()
         figures[validation.ROW] = asdict(costs)

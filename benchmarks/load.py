@@ -39,14 +39,15 @@ class Answer:
 class Connection:
     """One kept-alive HTTP/1.1 connection to a port of the loopback, opened again when it breaks."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, seconds: float = TIMEOUT_SECONDS) -> None:
         self._port = port
+        self._seconds = seconds
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(self, request: bytes) -> Answer:
         """Sends a rendered request. Raises OSError (TimeoutError) or EOFError when it breaks."""
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 answer = await self._exchange(request)
         except (OSError, EOFError):
             await self.close()

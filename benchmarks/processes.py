@@ -63,17 +63,43 @@ def floor(mongodb_uri: str) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def server(mongodb_uri: str) -> Iterator[tuple[int, int]]:
+def simulator() -> Iterator[dict[str, str]]:
+    """An INSi simulator in a process of its own: the settings by which a server reaches it."""
+    with tempfile.TemporaryDirectory() as pki:
+        command = [sys.executable, "-m", "fhir_ins.simulator", "--port", "0", "--directory", pki]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout
+                url = process.stdout.readline().split()[-1]
+                yield {
+                    "FHIR_INS_INSI_ENDPOINT": url,
+                    "FHIR_INS_INSI_PKCS12": f"{pki}/client.p12",
+                    "FHIR_INS_INSI_PKCS12_PASSPHRASE": "simulator",
+                    "FHIR_INS_INSI_TRUST": f"{pki}/authority.pem",
+                    "FHIR_INS_INSI_IDAM": "SIMULATEUR01",
+                }
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def server(mongodb_uri: str, settings: Mapping[str, str] | None = None) -> Iterator[tuple[int, int]]:
     """The server under test as its users run it, `fhir-ins serve`, on one worker: its port and pid."""
     port = free_port()
     environment = {
         "FHIR_INS_HOST": LOOPBACK,
         "FHIR_INS_PORT": str(port),
         "FHIR_INS_MONGODB_URI": mongodb_uri,
-        "FHIR_INS_RIGHTS": "read,write",
+        "FHIR_INS_RIGHTS": "read,write,ins.fetch",
+        **(settings or {}),
     }
     with served([sys.executable, "-m", "fhir_ins", "serve"], environment, "/health/ready", port) as pid:
         yield port, pid
+
+
+def memory(pid: int) -> int:
+    """Bytes of memory a process holds now (Linux, resident set)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pid: int) -> float:
