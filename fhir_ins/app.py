@@ -16,12 +16,14 @@ from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.artifacts import profiles
 from fhir_ins.conformance import configured_fr_core
+from fhir_ins.evidence import evidence_keys, witness_for
 from fhir_ins.fhir.structure import validate
 from fhir_ins.insi.certificate import load_certificate
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.insi.teleservice import Rules, Teleservice
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
+from fhir_ins.store.evidence import Evidence
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
@@ -30,15 +32,19 @@ def application(settings: Settings) -> FastAPI:
     """The server. Raises CertificateFault or ValueError when something is configured wrongly."""
     configuration = insi_configuration(settings)
     fr_core = configured_fr_core(settings)
+    keys = evidence_keys(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(
             settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
         )
-        insi = teleservice(settings, configuration) if configuration else None
+        evidence = Evidence(database, keys, days=settings.insi_evidence_days) if keys else None
+        insi = teleservice(settings, configuration, evidence) if configuration else None
         try:
             await database.prepare()
+            if evidence:
+                await evidence.prepare()
             await require_writing(database, Writing(settings.fr_core))
             app.state.context = Context(
                 settings=settings,
@@ -96,7 +102,7 @@ def warm_up() -> None:
     gc.freeze()
 
 
-def teleservice(settings: Settings, configuration: SoapConfiguration) -> Teleservice:
+def teleservice(settings: Settings, configuration: SoapConfiguration, evidence: Evidence | None) -> Teleservice:
     rules = Rules(
         total=settings.insi_total_timeout,
         attempts=settings.insi_attempts,
@@ -105,7 +111,8 @@ def teleservice(settings: Settings, configuration: SoapConfiguration) -> Teleser
         failures=settings.insi_breaker_failures,
         rest=settings.insi_breaker_seconds,
     )
-    return Teleservice({settings.tenant: SoapAdapter(configuration)}, rules)
+    adapter = SoapAdapter(configuration, witness=witness_for(evidence) if evidence else None)
+    return Teleservice({settings.tenant: adapter}, rules)
 
 
 def insi_configuration(settings: Settings) -> SoapConfiguration | None:

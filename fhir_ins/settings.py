@@ -70,6 +70,14 @@ class Settings(BaseSettings):
     insi_breaker_failures: int = Field(5, ge=1, description="Calls failed in a row after which INSi is left alone.")
     insi_breaker_seconds: float = Field(30.0, gt=0, description="How long INSi is left alone then.")
     insi_retry_after: int = Field(30, ge=1, description="Seconds of Retry-After when INSi is away.")
+    insi_evidence_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key (32 bytes in base64) that seals the frames of every call to INSi; without it none is kept.",
+    )
+    insi_evidence_former_keys: SecretStr = Field(
+        SecretStr(""), description="Keys that sealed earlier evidence, comma-separated."
+    )
+    insi_evidence_days: int = Field(90, ge=1, le=3650, description="Days after which evidence is deleted.")
 
     @field_validator("rights", "ig_packages", mode="before")
     @classmethod
