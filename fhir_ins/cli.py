@@ -1,4 +1,4 @@
-"""The command line: serve, reindex, sandbox, simulator, check-certificate. Each imports what it runs, and no more."""
+"""The command line: serve, reindex, sandbox, simulator, check-certificate, cnda. Each imports only what it runs."""
 
 import asyncio
 import inspect
@@ -12,6 +12,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from fhir_ins import __version__
+from fhir_ins.cnda.commands import commands as cnda_commands
 from fhir_ins.settings import Settings
 
 cli = typer.Typer(
@@ -117,6 +118,7 @@ def _with_options_of_settings(command: Callable[..., None], *names: str) -> Call
     return command
 
 
+cli.add_typer(cnda_commands, name="cnda")
 cli.command("serve")(_with_options_of_settings(serve, *Settings.model_fields))
 cli.command("reindex")(
     _with_options_of_settings(_reindex, "fr_core", "mongodb_uri", "mongodb_database", "mongodb_timeout")

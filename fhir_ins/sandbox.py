@@ -26,12 +26,12 @@ from fhir_ins import child
 from fhir_ins.reindex import reindex
 from fhir_ins.security.caller import Right
 from fhir_ins.settings import Settings
+from fhir_ins.simulated import SimulatorFailed, simulated_insi
 from fhir_ins.store.database import SchemaTooNew
 from fhir_ins.store.mongod import Mongod, MongodError
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _RIGHTS = (Right.READ, Right.WRITE, Right.FETCH, Right.VERIFY, Right.QUALIFY)
-_IDAM = "SANDBOX00000"
 _START_SECONDS = 60.0
 
 _BANNER = """
@@ -106,34 +106,12 @@ def _insi(parts: ExitStack, directory: Path) -> tuple[Mapping[str, str], subproc
     """The settings of the téléservice: as configured (then on loopback), else those of our simulator."""
     if "FHIR_INS_INSI_ENDPOINT" in os.environ:
         return {"FHIR_INS_INSI_ENDPOINT": os.environ["FHIR_INS_INSI_ENDPOINT"]}, None
-    pki = directory / "pki"
-    command = [
-        sys.executable,
-        "-m",
-        "fhir_ins",
-        "simulator",
-        "--port",
-        "0",
-        "--directory",
-        str(pki),
-        "--idam",
-        _IDAM,
-    ]
-    with (directory / "simulator.log").open("wb") as log:
-        process = child.start(command, stdout=subprocess.PIPE, stderr=log)
-    parts.callback(child.end, process)
-    assert process.stdout is not None  # noqa: S101 - it was asked for
-    line = process.stdout.readline().decode()
-    if "https://" not in line:
-        raise SandboxError(f"The INSi simulator did not start; see {directory / 'simulator.log'}.")
-    settings = {
-        "FHIR_INS_INSI_ENDPOINT": line.partition(": ")[2].strip(),
-        "FHIR_INS_INSI_PKCS12": str(pki / "client.p12"),
-        "FHIR_INS_INSI_PKCS12_PASSPHRASE": "simulator",
-        "FHIR_INS_INSI_TRUST": str(pki / "authority.pem"),
-        "FHIR_INS_INSI_IDAM": _IDAM,
-    }
-    return settings, process
+    try:
+        simulated = parts.enter_context(simulated_insi(directory))
+    except SimulatorFailed as error:
+        raise SandboxError(str(error)) from error
+    settings = {f"FHIR_INS_{name.upper()}": value for name, value in simulated.settings.items()}
+    return settings, simulated.process
 
 
 def _server(
