@@ -1,7 +1,7 @@
 """The table of the known conformity cases, and the same as Markdown.
 
-Source: CNDA conformity tests (SEL-GCONFORM_INSi), not public as such: told by padoa/tlsi-ins (P), CharlieLamatte/SAPA
-(S) and DevBox-Santé (D). Nobody is invented; matricules and keys are as they come there, a wrong key included.
+Source: CNDA conformity tests (SEL-GCONFORM_INSi), not public as such: told by tlsi-ins, by the Java connector of SAPA and
+by DevBox-Santé. Nobody is invented; matricules and keys are as they come there, a wrong key included.
 """
 
 from collections.abc import Sequence
@@ -28,21 +28,21 @@ CASES = (
         "Apostrophes, spaces and a hyphen",
         Traits("D'ARTAGNAN DE L'HERAULT", ("PIERRE-ALAIN",), "M", "2001-06-17", None),
         identity(("PIERRE-ALAIN", "00"), ins="1010663220754 60", given_list="PIERRE-ALAIN GUNTHER"),
-        "S",
+        "SAPA",
     ),
     Case(
         "2.03-c2",
         "Born in Corsica",
         Traits("ADRTROIS", ("TOUSSAINT",), "M", "1960-01-01", None),
         identity(("TOUSSAINT", "00"), ins="160012B020777 13", birth_place="2B020"),
-        "P, S",
+        "tlsi-ins, SAPA",
     ),
     Case(
         "2.03-c3",
         "Typographic apostrophe, diacritics and ligatures",
         Traits("D’ÆION", ("CŒUR",), "M", "1987-01-25", None),
         Expectation((("COEUR", "01"),)),
-        "P, S",
+        "tlsi-ins, SAPA",
         sent=Traits("D'AEION", ("COEUR",), "M", "1987-01-25", None),
         live=_technical_error("COEUR"),
     ),
@@ -56,7 +56,7 @@ CASES = (
             history=("2090763220834 39",),
             given_list="PIERRE-ALAIN MURIEL FLORIANT",
         ),
-        "P, S",
+        "tlsi-ins, SAPA",
     ),
     Case(
         "2.04-c2",
@@ -68,7 +68,7 @@ CASES = (
             history=("2090763220834 39", "2090663220123 55"),
             given_list="PIERRE-ALAIN MURIEL FLORIANT",
         ),
-        "P, S",
+        "tlsi-ins, SAPA",
         live=identity(("PIERRE-ALAIN", "00"), ins="1090763220834 89", history=("2090763220834 39",)),
     ),
     Case(
@@ -76,23 +76,23 @@ CASES = (
         "A NIA",
         Traits("PROVISOIRE", ("MATRICULE",), "M", "2009-07-01", None),
         identity(("MATRICULE", "00"), ins="1090763220888 35", oid=InsOid.NIA),
-        "P, S",
+        "tlsi-ins, SAPA",
         live=_technical_error("MATRICULE"),
     ),
-    Case("2.06-c1", "Several identities", _LEONARDO, Expectation((("LEONARDO", "02"),)), "S"),
+    Case("2.06-c1", "Several identities", _LEONARDO, Expectation((("LEONARDO", "02"),)), "SAPA"),
     Case(
         "2.06-c2",
         "Several identities, told apart by the birth place",
         Traits("DE VINCI", ("LEONARDO",), "M", "2014-02-01", "63220"),
         identity(("LEONARDO", "00"), ins="1140263220833 56", given_list="LEONARDO PIERO"),
-        "S",
+        "SAPA",
     ),
     Case(
         "2.07-c1",
         "Several given names, found by the second",
         Traits("TCHITCHI", ("OLA", "CATARINA", "BELLA"), "F", "1936-06-21", None),
         identity(("OLA", "01"), ("CATARINA", "00"), ins="2360663220836 56", given_list="CATARINA BELLA"),
-        "P, S",
+        "tlsi-ins, SAPA",
         live=_technical_error("OLA"),
     ),
     Case(
@@ -100,7 +100,7 @@ CASES = (
         "Several given names, found by none of them nor by all",
         Traits("HOUILLES", ("PIERRE", "PAUL", "JACQUES"), "M", "1993-01-27", None),
         Expectation(tuple((given, "01") for given in _HOUILLES)),
-        "P, S",
+        "tlsi-ins, SAPA",
         live=_technical_error("PIERRE"),
     ),
     Case(
@@ -108,7 +108,7 @@ CASES = (
         "A former matricule equal to the active one",
         Traits("CORSE", ("ANTHONY",), "M", "1980-03-02", None),
         identity(("ANTHONY", "00"), ins="180032B020401 23", history=("180032B020401 23",), birth_place="2B020"),
-        "P, S",
+        "tlsi-ins, SAPA",
         live=_technical_error("ANTHONY"),
     ),
     Case(
@@ -116,7 +116,7 @@ CASES = (
         "A former matricule with a wrong key",
         Traits("HERMANN", ("GATIEN",), "M", "1981-03-24", None),
         identity(("GATIEN", "00"), ins="1810363220456 76", history=("1810363220456 76", "2810363220456 10")),
-        "P, S",
+        "tlsi-ins, SAPA",
         live=_technical_error("GATIEN"),
     ),
     Case(
@@ -124,7 +124,7 @@ CASES = (
         "A known identity asked again",
         Traits("NESSI", ("NATHALIE",), "F", "1977-07-14", None),
         identity(("NATHALIE", "00"), ins="2770763220829 10"),
-        "S",
+        "SAPA",
         live=_technical_error("NATHALIE"),
     ),
 )

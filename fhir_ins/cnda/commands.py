@@ -139,6 +139,7 @@ def _exported_report(found: "Exported", settings: Settings) -> "Report":
         "Exported": _time(datetime.now(UTC)),
         "Structure": settings.tenant,
         "By": _ours(),
+        "Judged": "the last time each case was played",
         "Exchanges of no case": f"{found.others}, not exported",
         "Exchanges that do not open": ", ".join(unopened.message_id for unopened in found.unopened) or "none",
     }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 
 from fhir_ins.cnda.case import Case, Expectation
 from fhir_ins.cnda.frames import Frames
@@ -97,9 +98,8 @@ def _identity_differences(expected: Expectation, found: Found) -> Iterator[str]:
 
 def not_repeated(frames: Sequence[Frames]) -> list[Frames]:
     """The calls without those that failed and were made again."""
-    after = [*frames[1:], None]
     return [
         sent
-        for sent, following in zip(frames, after, strict=True)
+        for sent, following in zip_longest(frames, frames[1:])
         if not (following and isinstance(sent.call.outcome, Fault) and sent.asked == following.asked)
     ]
