@@ -1,6 +1,6 @@
 """The table of the known conformity cases, and the same as Markdown.
 
-Source: CNDA conformity tests (SEL-GCONFORM_INSi), not public as such: told by tlsi-ins, by the Java connector of SAPA and
+Source: CNDA conformity tests (SEL-GCONFORM_INSi), not public as such: told by tlsi-ins, by the connector of SAPA and
 by DevBox-Santé. Nobody is invented; matricules and keys are as they come there, a wrong key included.
 """
 
