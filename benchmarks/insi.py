@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import count
 from statistics import median
 
-from benchmarks import load, processes
-from benchmarks.rows import Preloaded, Requests, ROWS
 from fhir_ins.simulator.population import person
+
+from benchmarks import load, processes
+from benchmarks.rows import ROWS, Preloaded, Requests
 from fhir_ins.store.mongod import Mongod
 
 ROW = "ins-fetch"
@@ -75,11 +76,12 @@ def measure(mongod: Mongod, rounds: int, seconds: float) -> Costs:
 def table(costs: Costs) -> str:
     return "\n".join(
         (
-            f"$ins-fetch, CPU ms of the server: a new person {costs.first_ms:.2f}, one known today {costs.again_ms:.2f}",
+            f"$ins-fetch, CPU ms of the server: a new person {costs.first_ms:.2f}, one asked about today "
+            f"{costs.again_ms:.2f}",
             f"reads while {HANGING} fetches hang: {costs.reads_kept:.3f} of their speed without",
             f"{CROWD} fetches at once, INSi takes 300 ms: {costs.crowd_seconds:.1f} s, answers {costs.crowd_answers}, "
             f"{costs.crowd_patients} Patients, {costs.crowd_memory_mb:+.0f} MB from the first crowd to the second",
-            f"the same with 100 places to wait: answers {costs.excess}, a refusal within {costs.excess_ms:.0f} ms (p99)",
+            f"the same with 100 places to wait: answers {costs.excess}, a refusal in {costs.excess_ms:.0f} ms (p99)",
         )
     )
 
