@@ -72,14 +72,16 @@ def load_certificate(file: Path, passphrase: str, *, now: datetime | None = None
     return certificate
 
 
-def ssl_context(certificate: ClientCertificate, trust: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or later with this client certificate, the server's name checked.
+def ssl_context(certificate: ClientCertificate | None, trust: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later with this client certificate, or without any; the server's name is checked.
 
     `trust` is a PEM bundle of the authorities to believe, None for the system's. The private key goes to
     OpenSSL through anonymous memory, never through a disk. Raises `CertificateFault`.
     """
     context = _trusting(trust)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is None:
+        return context
     memory = os.memfd_create("client-certificate")
     try:
         with os.fdopen(memory, "wb", closefd=False) as file:

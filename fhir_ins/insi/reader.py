@@ -14,29 +14,37 @@ from fhir_ins.insi.contract.documents import Unreadable, parse
 from fhir_ins.insi.contract.violations import violations
 from fhir_ins.insi.faults import kind_of
 from fhir_ins.insi.port import Fault, FaultKind, Found, InsNumber, NoIdentity, Outcome, SeveralIdentities
+from fhir_ins.insi.verification import Misfit, Verification
 
 _LONGEST_TEXT = 500
 
 
-def read(body: bytes, status: int) -> Outcome:
-    """The outcome of a call, from its answer; never raises.
+def read(body: bytes, status: int, verification: Verification | None = None) -> Outcome:
+    """The outcome of a call, from its answer: of a `verification` where one was asked, else of a search; never raises.
 
     Anything but one legible compte rendu or SOAP fault is a TRANSIENT fault without codes, whose text says
     what came. An answer that names a person in two ways at once is unusable: nobody is picked from it.
     """
     try:
-        return _outcome(parse(body))
+        return _outcome(parse(body), verification)
     except Unreadable as instead:
         return Fault(FaultKind.TRANSIENT, f"INSi answered HTTP {status} with {instead}.", retryable=True)
+    except Misfit as why:
+        return Fault(
+            FaultKind.TRANSIENT,
+            f"INSi answered a verification as the configured mapping does not foresee: {why}. Check the mapping.",
+        )
 
 
-def _outcome(root: etree._Element) -> Outcome:
+def _outcome(root: etree._Element, verification: Verification | None) -> Outcome:
     body = _only(root, SOAP_NAMESPACE, "Body") if root.tag == f"{{{SOAP_NAMESPACE}}}Envelope" else None
     if body is None:
         raise Unreadable("an XML document that is not a SOAP 1.2 envelope")
     fault = _only(body, SOAP_NAMESPACE, "Fault")
     if fault is not None:
         return _fault(fault)
+    if verification:
+        return verification.read(body)
     result = _only(body, RESULT_NAMESPACE, "RESULTAT")
     if result is None:
         raise Unreadable("an envelope that holds neither RESULTAT nor a fault")

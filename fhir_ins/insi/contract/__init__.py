@@ -13,7 +13,9 @@ ADDRESSING_NAMESPACE = "http://www.w3.org/2005/08/addressing"
 SIRAM_NAMESPACE = "urn:siram"
 BAM_NAMESPACE = "urn:siram:bam:ctxbam"
 LPS_NAMESPACE = "urn:siram:lps:ctxlps"
+SECURITY_NAMESPACE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 TRAITS_NAMESPACE = "http://www.cnamts.fr/INSiRecSans"
+VITALE_NAMESPACE = "http://www.cnamts.fr/INSiRecVit"
 RESULT_NAMESPACE = "http://www.cnamts.fr/INSiResultat"
 
 SEARCH_BY_TRAITS = "rechercherInsAvecTraitsIdentite"
@@ -22,6 +24,7 @@ BINDING = "{http://www.cnamts.fr/webservice}ICIRServiceBinding"
 
 _FOLDER = Path(__file__).parent
 WSDL = _FOLDER / "insi.wsdl"
+VERIFICATION_WSDL = _FOLDER / "verification.wsdl"
 ADDRESSING_SCHEMA = _FOLDER / "ws-addressing.xsd"
 
 _SCHEMA_FILES = {
@@ -29,7 +32,9 @@ _SCHEMA_FILES = {
     SIRAM_NAMESPACE: "erreur.xsd",
     BAM_NAMESPACE: "contexte-bam.xsd",
     LPS_NAMESPACE: "contexte-lps.xsd",
+    SECURITY_NAMESPACE: "ws-security.xsd",
     TRAITS_NAMESPACE: "recherche-traits.xsd",
+    VITALE_NAMESPACE: "recherche-vitale.xsd",
     RESULT_NAMESPACE: "resultat.xsd",
 }
 

@@ -1,0 +1,91 @@
+"""In whose name a call is made: the Emetteur and the assertions that go with it, or why it must not be made.
+
+Source: the two modes of the téléservice. Over mTLS the organisation's certificate speaks, there is no AssertionPS, and
+the Emetteur is the certificate's OU. With a CPx card TLS is one-way, wsse:Security holds the AssertionPS, and the
+Emetteur is its NameID. In both, a search with a carte Vitale sends the Vitale assertion where there is one, after the
+AssertionPS. CNDA test 1.02: an assertion past its time is never sent.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fhir_ins.ins.matricule import Matricule
+from fhir_ins.insi.assertion import PS_LIFETIME, VITALE_LIFETIME, Assertion, Malformed, read_assertion
+from fhir_ins.insi.port import ByVitale, Fault, FaultKind, Question
+
+NO_PROFESSIONAL = Fault(
+    FaultKind.REQUEST,
+    "This structure asks INSi in the name of a professional: give the AssertionPS signed with their card.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request carries of them; `assertions` in the order of wsse:Security."""
+
+    emetteur: str
+    assertions: tuple[bytes, ...] = ()
+
+
+def credentials_of_organisation(question: Question, emetteur: str, now: datetime) -> Credentials | Fault:
+    """Over mTLS: the organisation's Emetteur, and the Vitale assertion if the question has one."""
+    vitale = _vitale(question, now)
+    return vitale if isinstance(vitale, Fault) else Credentials(emetteur, vitale)
+
+
+def credentials_of_professional(question: Question, assertion: bytes, now: datetime) -> Credentials | Fault:
+    """With a CPx card: the AssertionPS, and the Vitale assertion if the question has one."""
+    professional = _judged(
+        assertion, "AssertionPS", PS_LIFETIME, now, "is more than an hour old: sign a new one with the card"
+    )
+    if isinstance(professional, Fault):
+        return professional
+    vitale = _vitale(question, now)
+    return vitale if isinstance(vitale, Fault) else Credentials(professional.name_id, (professional.xml, *vitale))
+
+
+def _vitale(question: Question, now: datetime) -> tuple[bytes, ...] | Fault:
+    if not isinstance(question, ByVitale) or question.assertion is None:
+        return ()
+    vitale = _judged(
+        question.assertion,
+        "Vitale assertion",
+        VITALE_LIFETIME,
+        now,
+        "is more than twenty minutes old: read the card again",
+    )
+    if isinstance(vitale, Fault):
+        return vitale
+    return _swapped(vitale, question) or (vitale.xml,)
+
+
+def _judged(content: bytes, name: str, lifetime: timedelta, now: datetime, too_old: str) -> Assertion | Fault:
+    try:
+        assertion = read_assertion(content)
+    except Malformed as why:
+        return Fault(FaultKind.REQUEST, f"The {name} was not sent, and INSi not asked: {why}.")
+    if assertion.expired(lifetime, now):
+        return Fault(FaultKind.EXPIRED, f"The {name} {too_old}. INSi was not asked.")
+    if assertion.from_the_future(now):
+        return Fault(
+            FaultKind.REQUEST,
+            f"The {name} was issued in the future: check the clock of the workstation. INSi was not asked.",
+        )
+    return assertion
+
+
+def _swapped(assertion: Assertion, card: ByVitale) -> Fault | None:
+    """CNDA test 1.03: the card was changed between its reading and the call.
+
+    Inferred: that NameID of a Vitale assertion is a NIR where it has the form of one, and that it may be the holder's
+    when the bearer is their child. A NameID of another form says nothing here.
+    """
+    said = "".join(assertion.name_id.split())
+    if Matricule(said[:13], "").expected_key is None or len(said) not in (13, 15):
+        return None
+    if said[:13] in {number.number for number in (card.individual, card.holder) if number}:
+        return None
+    return Fault(
+        FaultKind.REQUEST,
+        "The Vitale assertion names another person than the numbers read: the card was changed. Read the card again.",
+    )
