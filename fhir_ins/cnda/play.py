@@ -77,7 +77,8 @@ def refuse_production(configuration: SoapConfiguration) -> None:
     A certificate of the production authorities opens production only, whatever name a proxy goes by.
     """
     host = (urlsplit(configuration.endpoint).hostname or "").rstrip(".")
-    issuer = configuration.certificate.issuer_common_name or ""
+    certificate = configuration.certificate
+    issuer = (certificate.issuer_common_name if certificate else None) or ""
     if host.split(".")[-2:] == ["ameli", "fr"] and not host.startswith("qualif"):
         raise Production(f"{host} is the production of INSi: the conformity cases are played in qualification only.")
     if issuer.startswith("AC IGC-SANTE"):

@@ -1,7 +1,6 @@
 """The connections to INSi: a request goes out, and what came back of its answer is handed on.
 
-httpx's transport carries it, without the client around it: there are no cookies, no redirects to follow and no
-authentication of HTTP here, and the client's part of a call costs as much processor time as building the request.
+No cookies, no redirects to follow and no authentication of HTTP here.
 """
 
 import asyncio
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
 
 from fhir_ins.insi.contract.documents import LARGEST
 
@@ -26,42 +25,51 @@ class Answer:
 class Channel:
     """Connections to one endpoint with one TLS set-up, kept open between calls; one for an event loop."""
 
-    def __init__(self, endpoint: str, context: ssl.SSLContext, *, connect: float, total: float) -> None:
-        """`connect` and `total`: seconds to connect, and for each wait within a call."""
-        self._url = httpx.URL(endpoint)
-        self._transport = httpx.AsyncHTTPTransport(verify=context, proxy=_proxy(endpoint))
-        self._timeout = {"timeout": httpx.Timeout(total, connect=connect).as_dict()}
+    def __init__(self, endpoint: str, context: ssl.SSLContext, *, connect: float) -> None:
+        """`connect`: seconds to connect."""
+        self._endpoint = endpoint
+        self._context = context
+        self._proxy = _proxy(endpoint)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+        self._session: aiohttp.ClientSession | None = None
 
     async def post(self, content: bytes, action: str, within: float) -> Answer:
-        """Send one request; raises TimeoutError, OSError or httpx.HTTPError when no answer comes."""
-        request = httpx.Request(
-            "POST",
-            self._url,
-            headers={
-                "Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"',
-                "Accept": "application/soap+xml",
-                "Accept-Encoding": "identity",
-            },
-            content=content,
-            extensions=self._timeout,
+        """Send one request; raises TimeoutError, OSError or aiohttp.ClientError when no answer comes."""
+        headers = {
+            "Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"',
+            "Accept": "application/soap+xml",
+            "Accept-Encoding": "identity",
+        }
+        sent = self._connected().post(
+            self._endpoint, data=content, headers=headers, proxy=self._proxy, allow_redirects=False
         )
-        async with asyncio.timeout(within):
-            response = await self._transport.handle_async_request(request)
-            try:
-                return Answer(response.status_code, await _bounded(response))
-            finally:
-                await response.aclose()
+        async with asyncio.timeout(within), sent as response:
+            return Answer(response.status, await _bounded(response))
 
     async def aclose(self) -> None:
-        """Close the connections; nothing can be sent afterwards."""
-        await self._transport.aclose()
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """The session, made by the first call: it belongs to the event loop that runs then."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._context, limit=0),  # how many go on at once is ruled elsewhere
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=self._timeout,
+            )
+        return self._session
 
 
-async def _bounded(response: httpx.Response) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body; too large a one is broken off, and its connection with it."""
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > LARGEST:
+            response.close()
             break
     return bytes(body)
 

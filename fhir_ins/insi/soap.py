@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-import httpx
+import aiohttp
 import structlog
 
 from fhir_ins.insi.assertion_source import AssertionSource
@@ -107,7 +107,6 @@ class SoapAdapter:
             configuration.endpoint,
             ssl_context(configuration.certificate, configuration.trust),
             connect=configuration.connect_timeout,
-            total=configuration.total_timeout,
         )
 
     @property
@@ -188,7 +187,7 @@ class SoapAdapter:
     async def _exchange(self, request: bytes, question: Question, within: float) -> tuple[Outcome, bytes | None]:
         try:
             answer = await self._channel.post(request, self._builder.action(question.operation), within)
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return unreachable(error, self._configuration.endpoint), None
         verification = self._verification if isinstance(question, Verify) else None
         return self._as_here(read(answer.body, answer.status, verification)), answer.body

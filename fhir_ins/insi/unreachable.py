@@ -5,8 +5,9 @@ A certificate that one side refuses does not heal by itself, so it is CONFIGURAT
 
 import ssl
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 
 from fhir_ins.insi.port import Fault, FaultKind
 
@@ -25,17 +26,17 @@ _REFUSALS = (
 
 def unreachable(error: Exception, endpoint: str) -> Fault:
     """The fault for an exception of the network; its text names the host, never what was asked."""
-    url = httpx.URL(endpoint)
-    service = f"INSi at {url.host}:{url.port or 443}"
+    url = urlsplit(endpoint)
+    service = f"INSi at {url.hostname}:{url.port or 443}"
     match error:
-        case httpx.ConnectTimeout():
+        case aiohttp.ConnectionTimeoutError():
             return Fault(FaultKind.TRANSIENT, f"{service} did not accept a connection in time.", retryable=True)
-        case TimeoutError() | httpx.TimeoutException():
+        case TimeoutError():
             return Fault(FaultKind.TRANSIENT, f"{service} did not answer in time.", retryable=True)
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLError) and cause.reason:
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, aiohttp.ClientError) and cause.reason:
             return _tls_fault(cause, service)
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, aiohttp.ClientConnectorError):
         return Fault(FaultKind.TRANSIENT, f"{service} cannot be reached.", retryable=True)
     return Fault(
         FaultKind.TRANSIENT,
@@ -54,7 +55,7 @@ def _tls_fault(error: ssl.SSLError, service: str) -> Fault:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what led to it; httpx wraps the exceptions of TLS several times."""
+    """The exception and what led to it; aiohttp wraps those of TLS."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
