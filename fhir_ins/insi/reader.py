@@ -2,7 +2,10 @@
 
 Source: contract DESIR_ICIR_EXP 1.5.0; live and CNDA answers, which take liberties with it (prefixes, order,
 missing elements, wrong keys): elements are found by namespace and name, and the contract only gives warnings.
+The media type of an answer is not looked at.
 """
+
+from dataclasses import replace
 
 from lxml import etree
 
@@ -17,6 +20,7 @@ from fhir_ins.insi.port import Fault, FaultKind, Found, InsNumber, NoIdentity, O
 from fhir_ins.insi.verification import Misfit, Verification
 
 _LONGEST_TEXT = 500
+_SUCCESS = 200
 
 
 def read(body: bytes, status: int, verification: Verification | None = None) -> Outcome:
@@ -26,7 +30,7 @@ def read(body: bytes, status: int, verification: Verification | None = None) -> 
     what came. An answer that names a person in two ways at once is unusable: nobody is picked from it.
     """
     try:
-        return _outcome(parse(body), verification)
+        outcome = _outcome(parse(body), verification)
     except Unreadable as instead:
         return Fault(FaultKind.TRANSIENT, f"INSi answered HTTP {status} with {instead}.", retryable=True)
     except Misfit as why:
@@ -34,6 +38,9 @@ def read(body: bytes, status: int, verification: Verification | None = None) -> 
             FaultKind.TRANSIENT,
             f"INSi answered a verification as the configured mapping does not foresee: {why}. Check the mapping.",
         )
+    if isinstance(outcome, Found) and status != _SUCCESS:
+        return replace(outcome, warnings=(*outcome.warnings, f"The identity came with HTTP {status}."))
+    return outcome
 
 
 def _outcome(root: etree._Element, verification: Verification | None) -> Outcome:

@@ -28,7 +28,10 @@ class Contract:
         Raises OSError when the contract leads to the network, ValueError when it is no WSDL with that binding.
         """
         self._file = wsdl
-        self._client = contract_client(wsdl)
+        try:
+            self._client = contract_client(wsdl)
+        except ZeepError as error:
+            raise ValueError(f"{wsdl} is not a WSDL that can be read: {error}.") from None
         try:
             self._service = self._client.create_service(binding, "")
         except (ValueError, ZeepError):

@@ -17,7 +17,7 @@ from fhir_ins.insi.contract import (
     element_names,
     schema,
 )
-from fhir_ins.insi.envelope import contract_client
+from fhir_ins.insi.wsdl import contract_client
 
 PUBLISHED_WSDL = "contract/DESIR_ICIR_EXP_1.5.0.wsdl"
 ELEMENTS = [
