@@ -12,6 +12,7 @@ from fhir_ins.cnda.case import Case
 from fhir_ins.cnda.frames import Frames
 from fhir_ins.cnda.verdict import Verdict, judge
 from fhir_ins.ins.normalisation import traits_for_insi
+from fhir_ins.insi.certificate_file import current_certificate
 from fhir_ins.insi.port import Conversation, Exchange, Fault, FaultKind, Outcome, Requester
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.insi.teleservice import Rules, Teleservice
@@ -77,7 +78,7 @@ def refuse_production(configuration: SoapConfiguration) -> None:
     A certificate of the production authorities opens production only, whatever name a proxy goes by.
     """
     host = (urlsplit(configuration.endpoint).hostname or "").rstrip(".")
-    certificate = configuration.certificate
+    certificate = current_certificate(configuration.certificate)
     issuer = (certificate.issuer_common_name if certificate else None) or ""
     if host.split(".")[-2:] == ["ameli", "fr"] and not host.startswith("qualif"):
         raise Production(f"{host} is the production of INSi: the conformity cases are played in qualification only.")

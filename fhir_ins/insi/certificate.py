@@ -7,22 +7,24 @@ INSI-MANU. The file is a PKCS#12, modern or legacy (3DES, RC2).
 import os
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from fhir_ins.insi.certificate_chain import chain_of
+from fhir_ins.insi.certificate_fault import CertificateFault as CertificateFault
+from fhir_ins.insi.pkcs12 import key_and_certificates
 
-class CertificateFault(Exception):
-    """Why a certificate or a trust file cannot be used, in plain words; no passphrase, no key."""
+Authorities = tuple[x509.Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClientCertificate:
-    """A certificate with its key and chain, and what its subject and issuer say (None: not said)."""
+    """A certificate with its key, the issuers its file has, and what its subject and issuer say (None: not said)."""
 
     key: PrivateKeyTypes
     certificate: x509.Certificate
@@ -53,67 +55,79 @@ class ClientCertificate:
     def not_after(self) -> datetime:
         return self.certificate.not_valid_after_utc
 
+    def out_of_date(self, now: datetime) -> str | None:
+        """Why it cannot be used at this time, as the end of a sentence; None when it can."""
+        if now > self.not_after:
+            return f"expired on {self.not_after:%Y-%m-%d}"
+        if now < self.not_before:
+            return f"is valid from {self.not_before:%Y-%m-%d %H:%M} UTC only"
+        return None
+
     def __repr__(self) -> str:  # the key stays out of tracebacks
         return f"ClientCertificate({self.common_name}, until {self.not_after:%Y-%m-%d})"
 
 
-def load_certificate(file: Path, passphrase: str, *, now: datetime | None = None) -> ClientCertificate:
-    """Read a PKCS#12; raises `CertificateFault` if missing, illegible, locked, without key, or expired."""
+def load_certificate(file: Path, passphrase: str) -> ClientCertificate:
+    """Read a PKCS#12; raises `CertificateFault` if it is missing, illegible, locked or without key.
+
+    Whether it is valid today is asked before each call, because a process lives longer than many certificates.
+    """
+    key, certificate, others = key_and_certificates(str(file), _content(file), passphrase)
+    return ClientCertificate(key, certificate, chain_of(certificate, others).links)
+
+
+def load_authorities(file: Path) -> Authorities:
+    """Read a trust file, PEM certificates one after the other; raises `CertificateFault`."""
+    content = _content(file)
     try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise CertificateFault(f"There is no file {file}.") from None
-    except OSError as error:
-        raise CertificateFault(f"{file} cannot be read: {error.strerror}.") from None
-    certificate = _unlocked(file, content, passphrase)
-    moment = now or datetime.now(UTC)
-    if moment > certificate.not_after:
-        raise CertificateFault(f"The certificate in {file} expired on {certificate.not_after:%Y-%m-%d}.")
-    return certificate
+        return tuple(x509.load_pem_x509_certificates(content))
+    except ValueError:
+        remedy = f"a certificate in DER becomes PEM with: openssl x509 -inform DER -in {file} -out trust.pem"
+        raise CertificateFault(f"The trust file {file} holds no PEM certificate; {remedy}") from None
 
 
-def ssl_context(certificate: ClientCertificate | None, trust: Path | None) -> ssl.SSLContext:
+def ssl_context(certificate: ClientCertificate | None, trust: Path | Authorities | None) -> ssl.SSLContext:
     """TLS 1.2 or later with this client certificate, or without any; the server's name is checked.
 
-    `trust` is a PEM bundle of the authorities to believe, None for the system's. The private key goes to
-    OpenSSL through anonymous memory, never through a disk. Raises `CertificateFault`.
+    `trust`: the authorities to believe, or the file that holds them; None for the system's. Raises `CertificateFault`.
     """
-    context = _trusting(trust)
+    authorities = load_authorities(trust) if isinstance(trust, Path) else trust
+    context = ssl.create_default_context(cadata=_der(authorities) if authorities else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate is None:
-        return context
+    if certificate is not None:
+        _present(certificate, context)
+    return context
+
+
+def require_usable(certificate: ClientCertificate) -> None:
+    """Raise `CertificateFault` when OpenSSL does not take this certificate, such as for a key that is too short."""
+    _present(certificate, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def _present(certificate: ClientCertificate, context: ssl.SSLContext) -> None:
+    """Let TLS use the certificate; its key goes to OpenSSL through anonymous memory, never through a disk."""
     memory = os.memfd_create("client-certificate")
     try:
         with os.fdopen(memory, "wb", closefd=False) as file:
             file.write(_pem(certificate))
         context.load_cert_chain(f"/proc/self/fd/{memory}")
     except ssl.SSLError as error:
-        raise CertificateFault(f"OpenSSL refuses the client certificate: {error.reason}.") from None
+        raise CertificateFault(f"OpenSSL refuses the client certificate: {error.reason or error}.") from None
     finally:
         os.close(memory)
-    return context
 
 
-def _unlocked(file: Path, content: bytes, passphrase: str) -> ClientCertificate:
+def _content(file: Path) -> bytes:
     try:
-        store = pkcs12.load_pkcs12(content, passphrase.encode() or None)
-    except ValueError as error:
-        if str(error).startswith("Invalid password"):
-            raise CertificateFault(f"The passphrase of {file} is wrong.") from None
-        raise CertificateFault(f"{file} is not a PKCS#12 (.p12, .pfx) file.") from None
-    if store.key is None or store.cert is None:
-        raise CertificateFault(f"{file} holds no private key with its certificate.")
-    others = tuple(other.certificate for other in store.additional_certs)
-    return ClientCertificate(store.key, store.cert.certificate, others)
-
-
-def _trusting(trust: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=trust)
-    except ssl.SSLError:
-        raise CertificateFault(f"The trust file {trust} holds no PEM certificate.") from None
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise CertificateFault(f"There is no file {file}.") from None
     except OSError as error:
-        raise CertificateFault(f"The trust file {trust} cannot be read: {error.strerror}.") from None
+        raise CertificateFault(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _der(certificates: Authorities) -> bytes:
+    return b"".join(certificate.public_bytes(Encoding.DER) for certificate in certificates)
 
 
 def _pem(certificate: ClientCertificate) -> bytes:

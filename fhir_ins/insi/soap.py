@@ -6,10 +6,11 @@ reads the answer. A call is logged by its id, code and duration, and by who made
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -17,8 +18,9 @@ import aiohttp
 import structlog
 
 from fhir_ins.insi.assertion_source import AssertionSource
-from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, ssl_context
-from fhir_ins.insi.channel import Channel
+from fhir_ins.insi.certificate import CertificateFault, ClientCertificate
+from fhir_ins.insi.certificate_file import CertificateFile, current_certificate
+from fhir_ins.insi.channels import Channels
 from fhir_ins.insi.credentials import (
     NO_PROFESSIONAL,
     Credentials,
@@ -31,7 +33,7 @@ from fhir_ins.insi.reader import read
 from fhir_ins.insi.unreachable import unreachable
 from fhir_ins.insi.verification import Verification, VerificationContract
 
-_TEST_ISSUER, _TEST_HOST = "TEST ", "qualif"
+_TEST_HOST = "qualif"
 _SEARCH_FAILED = ("insi_101", "insi_102")
 _UNKNOWN_IN_TEST = (
     "This is INSi's test environment, which answers so for a person whom it does not know; production answers "
@@ -45,15 +47,16 @@ _log = structlog.get_logger()
 class SoapConfiguration:
     """What an operator sets to reach INSi; times in seconds.
 
-    `certificate`: the organisation's, for mTLS; None where professionals' cards speak (CPx). `trust`: PEM bundle, None
-    for the system's. `emetteur`: over mTLS, None for the certificate's OU. `wsdl`: the official WSDL, None for our
-    own. `given_names_joined`: a call with several given names sends them in one Prenom, else in several.
-    `verification`: None where the unitary verification is not to be asked. `assertions`: for CPx, where the AssertionPS
-    comes from when the caller brings none. Raises ValueError for an endpoint that is not https.
+    `certificate`: the organisation's, for mTLS, best as a file, which is read anew when it changes; None where
+    professionals' cards speak (CPx). `trust`: PEM bundle, read anew too, None for the system's. `emetteur`: over mTLS,
+    None for the certificate's OU. `wsdl`: the official WSDL, None for our own. `given_names_joined`: a call with
+    several given names sends them in one Prenom, else in several. `verification`: None where the unitary verification
+    is not to be asked. `assertions`: for CPx, where the AssertionPS comes from when the caller brings none. Raises
+    ValueError for an endpoint that is not https.
     """
 
     endpoint: str
-    certificate: ClientCertificate | None
+    certificate: CertificateFile | ClientCertificate | None
     trust: Path | None
     idam: str
     lps_name: str
@@ -96,17 +99,19 @@ class SoapAdapter:
         self._new_uuid = new_uuid
         self._witness = witness
         self._emetteur = _emetteur(configuration)
+        self._channels = Channels(
+            configuration.endpoint,
+            configuration.certificate,
+            configuration.trust,
+            connect=configuration.connect_timeout,
+            clock=clock,
+        )
         self._verification = Verification(configuration.verification) if configuration.verification else None
         self._builder = RequestBuilder(
             _software(configuration),
             configuration.wsdl,
             self._verification,
             given_names_joined=configuration.given_names_joined,
-        )
-        self._channel = Channel(
-            configuration.endpoint,
-            ssl_context(configuration.certificate, configuration.trust),
-            connect=configuration.connect_timeout,
         )
 
     @property
@@ -116,13 +121,16 @@ class SoapAdapter:
     @property
     def is_test(self) -> bool:
         """Whether this is INSi's test environment, by the certificate's issuer or the endpoint's name."""
-        certificate = self._configuration.certificate
-        issuer = (certificate.issuer_common_name if certificate else None) or ""
+        certificate = self._channels.certificate
         host = urlsplit(self._configuration.endpoint).hostname or ""
-        return issuer.startswith(_TEST_ISSUER) or host.startswith(_TEST_HOST)
+        return bool(certificate and certificate.is_test) or host.startswith(_TEST_HOST)
 
     def refusal(self, question: Question, requester: Requester) -> Fault | None:
         """See the port."""
+        certificate = self._channels.certificate
+        if certificate and (reason := certificate.out_of_date(self._clock())):
+            text = f"The client certificate for INSi {reason}: put a valid one in its place, no restart is needed."
+            return Fault(FaultKind.CONFIGURATION, text)
         if isinstance(question, Verify) and not self.verifies:
             return Fault(FaultKind.CONFIGURATION, "The unitary verification of INSi is not configured here.")
         if self._emetteur is None and requester.assertion is None and self._configuration.assertions is not None:
@@ -147,7 +155,11 @@ class SoapAdapter:
 
     async def aclose(self) -> None:
         """Close the connections; no call can be made afterwards."""
-        await self._channel.aclose()
+        await self._channels.aclose()
+
+    def state(self) -> Mapping[str, Any]:
+        """How long the certificate is valid, and why a newer file of it is not used; see `Channels`."""
+        return self._channels.state()
 
     async def _request(self, question: Question, requester: Requester, ids: RequestIds, within: float) -> bytes | Fault:
         if fault := self.refusal(question, requester):
@@ -186,7 +198,7 @@ class SoapAdapter:
 
     async def _exchange(self, request: bytes, question: Question, within: float) -> tuple[Outcome, bytes | None]:
         try:
-            answer = await self._channel.post(request, self._builder.action(question.operation), within)
+            answer = await self._channels.post(request, self._builder.action(question.operation), within)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return unreachable(error, self._configuration.endpoint), None
         verification = self._verification if isinstance(question, Verify) else None
@@ -229,9 +241,10 @@ def _software(configuration: SoapConfiguration) -> CallingSoftware:
 
 def _emetteur(configuration: SoapConfiguration) -> str | None:
     """The organisation's; None where each AssertionPS says its own."""
-    if configuration.certificate is None:
+    certificate = current_certificate(configuration.certificate)
+    if certificate is None:
         return None
-    emetteur = configuration.emetteur or configuration.certificate.organisational_unit
+    emetteur = configuration.emetteur or certificate.organisational_unit
     if not emetteur:
         raise CertificateFault("The certificate has no OU to send as Emetteur: configure the Emetteur.")
     return emetteur
