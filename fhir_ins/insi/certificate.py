@@ -48,6 +48,11 @@ class ClientCertificate:
         return _name(self.certificate.issuer, NameOID.COMMON_NAME)
 
     @property
+    def is_test(self) -> bool:
+        """Whether an authority of the IGC-Santé's test branch issued it."""
+        return (self.issuer_common_name or "").startswith("TEST ")
+
+    @property
     def not_before(self) -> datetime:
         return self.certificate.not_valid_before_utc
 

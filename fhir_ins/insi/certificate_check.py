@@ -30,7 +30,7 @@ def examine(certificate: ClientCertificate, today: date) -> list[Finding]:
     return [
         _common_name(certificate.common_name),
         _unit(certificate.organisational_unit),
-        _issuer(certificate.issuer_common_name),
+        _issuer(certificate),
         _validity(certificate, today),
         *_usage(certificate.certificate),
     ]
@@ -52,10 +52,11 @@ def _unit(unit: str | None) -> Finding:
     return Finding(False, "The structure's identifier (OU) is missing: Emetteur has to be configured.")
 
 
-def _issuer(issuer: str | None) -> Finding:
+def _issuer(certificate: ClientCertificate) -> Finding:
+    issuer = certificate.issuer_common_name
     if issuer is None or "IGC-SANTE" not in issuer:
         return Finding(False, f"The issuer is {issuer or 'missing'}, not an authority of the IGC-Santé.")
-    if issuer.startswith("TEST "):
+    if certificate.is_test:
         return Finding(True, f"The issuer is {issuer}: a test certificate, not for the production endpoint.")
     return Finding(True, f"The issuer is {issuer}: a certificate for the production endpoint only.")
 

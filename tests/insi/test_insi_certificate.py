@@ -152,15 +152,16 @@ def test_each_fault_of_a_certificate_is_found_alone_and_told_plainly(difference,
 
 
 @pytest.mark.parametrize(
-    ("issuer", "chain"),
+    ("issuer", "is_test", "text"),
     [
-        ("TEST AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", "a test certificate"),
-        ("AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", "a certificate for the production endpoint"),
+        ("TEST AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", True, "a test certificate"),
+        ("AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", False, "a certificate for the production endpoint"),
     ],
 )
-def test_the_issuer_tells_test_from_production(issuer, chain):
-    findings = examine(ClientCertificate(KEY, certificate(issuer=issuer), ()), TODAY)
-    assert any(chain in finding.text for finding in findings)
+def test_the_issuer_tells_test_from_production(issuer, is_test, text):
+    client = ClientCertificate(KEY, certificate(issuer=issuer), ())
+    assert client.is_test is is_test
+    assert any(text in finding.text for finding in examine(client, TODAY))
 
 
 def test_a_certificate_that_ends_soon_is_good_but_says_so():
