@@ -11,6 +11,7 @@ from typing import Any
 from fhir_ins import child
 
 _IDAM = "SANDBOX00000"
+PASSPHRASE = "simulator"  # noqa: S105  # it guards keys that open nothing but the simulator
 
 
 class SimulatorFailed(Exception):
@@ -19,10 +20,14 @@ class SimulatorFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """A running simulator; `settings`: by the names of `Settings`, those that make INSi mean it."""
+    """A running simulator; `settings`: by the names of `Settings`, those that make INSi mean it.
+
+    `card`: a PKCS#12 file, the professional's card that it believes, with the same passphrase as the certificate.
+    """
 
     process: subprocess.Popen[bytes]
     settings: Mapping[str, Any]
+    card: Path
 
 
 @contextmanager
@@ -44,10 +49,10 @@ def simulated_insi(directory: Path) -> Iterator[Simulated]:
         settings = {
             "insi_endpoint": line.partition(": ")[2].strip(),
             "insi_pkcs12": str(pki / "client.p12"),
-            "insi_pkcs12_passphrase": "simulator",
+            "insi_pkcs12_passphrase": PASSPHRASE,
             "insi_trust": str(pki / "authority.pem"),
             "insi_idam": _IDAM,
         }
-        yield Simulated(process, settings)
+        yield Simulated(process, settings, pki / "cps.p12")
     finally:
         child.end(process)

@@ -5,6 +5,7 @@ Source: CNDA conformity tests (SEL-GCONFORM_INSi), as public clients of INSi tel
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fhir_ins.ins.oid import InsOid
 from fhir_ins.ins.traits import Traits
@@ -29,8 +30,28 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """A test card, by its bearer; `number` is the bearer's own, with its key."""
+
+    family: str
+    given: str
+    number: str
+    birth_date: str
+    birth_rank: str = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A carte Vitale that is read, how long ago its assertion was made, and the card that it was made with instead."""
+
+    card: Card
+    age: timedelta = timedelta()
+    assertion_of: Card | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """One case. `asked`: as a user writes it. `sent`: as INSi must read it, where that differs.
+    """One case. `asked`: as a user writes it, or a card. `sent`: traits as INSi must read them, where that differs.
 
     `live`: what happens in the qualification environment, which cannot answer this case as expected: the CNDA hands
     out the expected answer as a file to inject. None where it can.
@@ -38,7 +59,7 @@ class Case:
 
     name: str
     title: str
-    asked: Traits
+    asked: Traits | Reading
     expected: Expectation
     source: str
     sent: Traits | None = None
@@ -46,11 +67,16 @@ class Case:
 
     @property
     def operation(self) -> Operation:
-        return Operation.SEARCH_BY_TRAITS
+        return Operation.SEARCH_BY_VITALE if isinstance(self.asked, Reading) else Operation.SEARCH_BY_TRAITS
 
     @property
     def elements(self) -> Mapping[str, str]:
-        """What every request of the case holds beside Prenom, by the names of the wire."""
+        """What every request of the case holds, by the names of the wire.
+
+        By traits: all but Prenom. By a card: what it is known by, for the numbers of the test cards are not public.
+        """
+        if isinstance(self.asked, Reading):
+            return {"NomNaissance": self.asked.card.family, "DateNaissance": self.asked.card.birth_date}
         traits = self.sent or self.asked
         elements = {
             "NomNaissance": traits.family,

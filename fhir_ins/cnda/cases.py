@@ -5,16 +5,27 @@ by DevBox-Santé. Nobody is invented; matricules and keys are as they come there
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from fhir_ins.cnda.case import Case, Expectation, identity
+from fhir_ins.cnda.case import Card, Case, Expectation, Reading, identity
 from fhir_ins.cnda.markdown import heading, row
-from fhir_ins.cnda.wording import expectation_in_words, traits_in_words
+from fhir_ins.cnda.wording import asked_in_words, expectation_in_words
 from fhir_ins.ins.oid import InsOid
 from fhir_ins.ins.traits import Traits
+from fhir_ins.insi.port import FaultKind
 
 _ECETINSI = Traits("ECETINSI", ("PIERRE-ALAIN",), "M", "2009-07-14", None)
 _LEONARDO = Traits("DE VINCI", ("LEONARDO",), "M", "2014-02-01", None)
 _HOUILLES = ("PIERRE", "PAUL", "JACQUES", "PIERRE PAUL JACQUES")
+
+# What is printed on the test cards is not public: all but the names, RUTH's birth date and the number of PIERRE-ALAIN
+# is as the simulator's cards have it
+_RUTH = Card("DE VINCI", "RUTH", "2760763220835 53", "1976-07-14")
+_DONATELLO = Card("DE VINCI", "DONATELLO", "1861263220837 79", "1986-12-13")
+_INSI_01 = Card("CARTE INSI", "UN", "2810163220801 37", "1981-01-01")
+_INSI_04 = Card("CARTE INSI", "QUATRE", "1840463220804 82", "1984-04-04")
+_PIERRE_ALAIN = Card("ECETINSI", "PIERRE-ALAIN", "1090763220834 89", "2009-07-14")
+_CARD_ANSWERED = Expectation((("", "00"),))
 
 
 def _technical_error(given: str) -> Expectation:
@@ -23,6 +34,42 @@ def _technical_error(given: str) -> Expectation:
 
 
 CASES = (
+    Case(
+        "1.01",
+        "A carte Vitale, with its assertion",
+        Reading(_RUTH),
+        _CARD_ANSWERED,
+        "DevBox-Santé",
+    ),
+    Case(
+        "1.02-c1",
+        "An assertion more than 20 minutes old is not sent",
+        Reading(_RUTH, age=timedelta(minutes=20, seconds=1)),
+        Expectation(refused=FaultKind.EXPIRED),
+        "DevBox-Santé",
+    ),
+    Case(
+        "1.02-c2",
+        "The next card, with an assertion of its own",
+        Reading(_DONATELLO),
+        _CARD_ANSWERED,
+        "DevBox-Santé",
+    ),
+    Case(
+        "1.03",
+        "The card changed between its reading and the call",
+        Reading(_INSI_01, assertion_of=_INSI_04),
+        Expectation(refused=FaultKind.REQUEST),
+        "DevBox-Santé",
+    ),
+    Case(
+        "1.10",
+        "A carte Vitale whose bearer has a NIA",
+        Reading(_PIERRE_ALAIN),
+        identity(("", "00"), ins=_PIERRE_ALAIN.number, oid=InsOid.NIA),
+        "SAPA",
+        live=Expectation((("", "insi_101"),)),
+    ),
     Case(
         "2.03-c1",
         "Apostrophes, spaces and a hyphen",
@@ -148,7 +195,7 @@ def markdown() -> str:
         row(
             case.name,
             case.title,
-            traits_in_words(case.asked),
+            asked_in_words(case.asked),
             expectation_in_words(case.expected),
             expectation_in_words(case.live) if case.live else "the same",
             case.source,

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="The CNDA's conformity cases for the téléservice INSi.", no_args_is_help=True)
 
 _CASES = Annotated[list[str] | None, typer.Option("--case", help="A case, 2.03-c1, or 2.03 for all of it; else all.")]
-_SIMULATOR = "the simulator of fhir-ins"
 
 
 @commands.command()
@@ -55,10 +54,12 @@ def run(
         try:
             cases = chosen(case or [])
             options: dict[str, Any] = {"insi_endpoint": endpoint}
+            simulated = None
             if endpoint is None:
                 directory = parts.enter_context(tempfile.TemporaryDirectory(prefix="fhir-ins-"))
-                options = dict(parts.enter_context(simulated_insi(Path(directory))).settings)
-            played = asyncio.run(_play(cases, _settings(**options), simulated=endpoint is None))
+                simulated = parts.enter_context(simulated_insi(Path(directory)))
+                options = dict(simulated.settings)
+            played = asyncio.run(_play(cases, _settings(**options), simulated.card if simulated else None))
         except (CertificateFault, Production, SimulatorFailed, ValueError) as error:
             _fail(str(error))
     _hand_in(played, report)
@@ -94,19 +95,23 @@ def export(
     _hand_in(_exported_report(found, settings), directory)
 
 
-async def _play(cases: "Sequence[Case]", settings: Settings, *, simulated: bool) -> "Report":
+async def _play(cases: "Sequence[Case]", settings: Settings, card: Path | None) -> "Report":
+    """`card`: the professional's card of the simulator; None where INSi is not our simulator."""
     from fhir_ins.app import insi_configuration
     from fhir_ins.cnda.play import play
     from fhir_ins.cnda.report import Report
+    from fhir_ins.insi.assertion_ps import SoftwareSigner
+    from fhir_ins.simulated import PASSPHRASE
 
     configuration = insi_configuration(settings)
     assert configuration is not None  # noqa: S101 - the endpoint is set
+    signer = SoftwareSigner(card, PASSPHRASE) if card else None
     began = datetime.now(UTC)
     played = []
-    async for one in play(cases, configuration, settings.tenant, injects=not simulated):
+    async for one in play(cases, configuration, settings.tenant, injects=card is None, signer=signer):
         _tell(one)
         played.append(one)
-    where = f"{configuration.endpoint}, {_SIMULATOR}" if simulated else configuration.endpoint
+    where = f"{configuration.endpoint}, the simulator of fhir-ins" if card else configuration.endpoint
     software = f"{configuration.lps_name} {configuration.lps_version}, IDAM {configuration.idam}"
     return Report({"Played": _time(began), "Endpoint": where, "Software": software, "By": _ours()}, played)
 

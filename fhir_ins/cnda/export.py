@@ -52,7 +52,11 @@ def _frames(entry: Entry) -> Frames:
 def _asks_for(case: Case, frames: Frames) -> bool:
     asked = dict(frames.asked)
     given = asked.pop("Prenom", "")
-    return frames.call.operation is case.operation and asked == case.elements and given in case.given
+    if frames.call.operation is not case.operation:
+        return False
+    if case.operation is Operation.SEARCH_BY_VITALE:
+        return case.elements.items() <= asked.items()
+    return asked == case.elements and given in case.given
 
 
 def _judged(case: Case, frames: list[Frames]) -> Played:

@@ -17,7 +17,7 @@ from fhir_ins.cnda.frames import Frames
 from fhir_ins.cnda.markdown import heading, row, text
 from fhir_ins.cnda.play import Played
 from fhir_ins.cnda.verdict import Result
-from fhir_ins.cnda.wording import expectation_in_words, outcome_in_words, traits_in_words
+from fhir_ins.cnda.wording import asked_in_words, expectation_in_words, outcome_in_words
 
 _PAGE, _TABLE = "report.md", "report.json"
 
@@ -82,7 +82,7 @@ def _case_document(played: Played) -> dict[str, Any]:
         "operation": case.operation.value,
         "result": played.verdict.result.value,
         "reasons": list(played.verdict.reasons),
-        "asked": traits_in_words(case.asked),
+        "asked": asked_in_words(case.asked),
         "expected": expectation_in_words(case.expected),
         "came": _came(played),
         "milliseconds": None if played.seconds is None else round(played.seconds * 1000),
@@ -108,7 +108,7 @@ def _page(report: Report) -> list[str]:
         row(
             f"[{played.case.name}](#{_anchor(played.case)})",
             played.verdict.result.value,
-            traits_in_words(played.case.asked),
+            asked_in_words(played.case.asked),
             _came(played),
             str(len(played.frames)),
             "" if played.seconds is None else f"{played.seconds * 1000:.0f}",
@@ -127,7 +127,7 @@ def _section(played: Played) -> list[str]:
     sent = ", ".join(f"{name} {said}" for name, said in case.elements.items())
     for name, said in (
         ("Operation", case.operation.value),
-        ("Asked", traits_in_words(case.asked)),
+        ("Asked", asked_in_words(case.asked)),
         ("Sent", sent),
         ("Expected", expectation_in_words(case.expected)),
         ("Came", _came(played)),

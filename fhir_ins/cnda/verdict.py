@@ -8,7 +8,7 @@ from itertools import zip_longest
 from fhir_ins.cnda.case import Case, Expectation
 from fhir_ins.cnda.frames import Frames
 from fhir_ins.cnda.wording import calls_in_words, number_in_words, outcome_in_words
-from fhir_ins.insi.port import Fault, Found, Outcome
+from fhir_ins.insi.port import Fault, Found, Operation, Outcome
 
 
 class Result(StrEnum):
@@ -46,9 +46,12 @@ def judge(case: Case, frames: Sequence[Frames], outcome: Outcome, *, injects: bo
 
 
 def _wrongly_sent(case: Case, frames: Sequence[Frames]) -> Iterator[str]:
+    by_traits = case.operation is Operation.SEARCH_BY_TRAITS
     for number, sent in enumerate(frames, 1):
         asked = {name: text for name, text in sent.asked.items() if name != "Prenom"}
-        for name in sorted({*asked, *case.elements}):
+        if not by_traits and not sent.assertions:
+            yield f"Call {number} carried no assertion; that of the card was expected."
+        for name in sorted({*asked, *case.elements} if by_traits else case.elements):
             if asked.get(name) != case.elements.get(name):
                 yield f"Call {number} sent {name} {asked.get(name)!r}; {case.elements.get(name)!r} was expected."
 
@@ -92,8 +95,6 @@ def _identity_differences(expected: Expectation, found: Found) -> Iterator[str]:
     ):
         if wanted is not None and wanted != came:
             yield f"The {what} was {came}; {wanted} was expected."
-    if expected.ins is None:
-        yield "An identity was found; none was expected."
 
 
 def not_repeated(frames: Sequence[Frames]) -> list[Frames]:

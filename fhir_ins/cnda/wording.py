@@ -2,9 +2,24 @@
 
 from collections.abc import Sequence
 
-from fhir_ins.cnda.case import Expectation
+from fhir_ins.cnda.case import Card, Expectation, Reading
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.port import Fault, Found, InsNumber, NoIdentity, Outcome, SeveralIdentities, Verified
+
+
+def asked_in_words(asked: Traits | Reading) -> str:
+    if isinstance(asked, Traits):
+        return traits_in_words(asked)
+    parts = [f"carte Vitale of {_bearer(asked.card)}"]
+    if asked.age:
+        parts.append(f"its assertion {asked.age.total_seconds() / 60:.0f} minutes old")
+    if asked.assertion_of:
+        parts.append(f"the assertion of {_bearer(asked.assertion_of)}")
+    return ", ".join(parts)
+
+
+def _bearer(card: Card) -> str:
+    return f"{card.family} {card.given}"
 
 
 def traits_in_words(traits: Traits) -> str:

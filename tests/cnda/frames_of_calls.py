@@ -7,7 +7,17 @@ from fhir_ins.cnda.case import Case
 from fhir_ins.cnda.frames import Frames
 from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.traits import Traits
-from fhir_ins.insi.port import Call, Fault, FaultKind, Found, InsNumber, NoIdentity, Outcome, SeveralIdentities
+from fhir_ins.insi.port import (
+    Call,
+    Fault,
+    FaultKind,
+    Found,
+    InsNumber,
+    NoIdentity,
+    Operation,
+    Outcome,
+    SeveralIdentities,
+)
 
 TRANSIENT = Fault(FaultKind.TRANSIENT, "Le service est temporairement inaccessible.", "siram_40", "insi_102")
 OUTCOMES: dict[str, Outcome] = {"01": NoIdentity(), "02": SeveralIdentities(), "insi_102": TRANSIENT}
@@ -23,9 +33,12 @@ def frames(case: Case, given: str, outcome: Outcome, message_id: str = "", **ele
     """One call of a case, which sends what it must, changed by `elements`."""
     sent = {**case.elements, "Prenom": given, **elements}
     body = "".join(f'<{name} xmlns="urn:x">{text}</{name}>' for name, text in sent.items() if text)
+    signed = case.operation is Operation.SEARCH_BY_VITALE
+    assertion = '<Security xmlns="urn:s"><Assertion xmlns="urn:oasis:names:tc:SAML:2.0:assertion"/></Security>'
     envelope = (
-        f'<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope"><soap:Body><R>{body}</R></soap:Body>'
-        "</soap:Envelope>"
+        '<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope">'
+        f"<soap:Header>{assertion if signed else ''}</soap:Header>"
+        f"<soap:Body><R>{body}</R></soap:Body></soap:Envelope>"
     )
-    call = Call(message_id or f"uuid:{uuid4()}", given, outcome)
+    call = Call(message_id or f"uuid:{uuid4()}", given, outcome, case.operation)
     return Frames(call, "tester", datetime(2026, 1, 2, tzinfo=UTC), envelope.encode(), b"<answer/>")

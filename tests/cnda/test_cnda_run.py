@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from cnda.command import command
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from fhir_ins.app import insi_configuration
+from fhir_ins.cnda.case import Reading
 from fhir_ins.cnda.cases import CASES, chosen
 from fhir_ins.cnda.play import Played, Production, play, refuse_production
 from fhir_ins.cnda.verdict import Result
+from fhir_ins.insi.assertion_ps import Signer, SoftwareSigner
 from fhir_ins.insi.certificate import ClientCertificate
 from fhir_ins.insi.soap import SoapConfiguration
 from fhir_ins.settings import Settings
@@ -32,6 +35,23 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "FHIR_INS_INSI_TRUST": str(settings.insi_trust),
         "FHIR_INS_INSI_IDAM": settings.insi_idam,
     }
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> Signer:
+    """A professional's card of nobody, with a key of its own."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "00B0000000")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, SHA256())
+    )
+    file = tmp_path / "card.p12"
+    file.write_bytes(pkcs12.serialize_key_and_certificates(None, key, certificate, None, NoEncryption()))
+    return SoftwareSigner(file, "")
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +132,33 @@ def test_what_cannot_be_done_is_told_in_plain_words(
     assert "Traceback" not in done.stderr
 
 
-async def played(settings: Settings, name: str, **changes: object) -> Played:
+async def played(settings: Settings, name: str, *, signer: Signer | None = None, **changes: object) -> Played:
     configuration = insi_configuration(settings)
     assert configuration
     cases = [replace(case, **changes) for case in chosen([name])]  # type: ignore[arg-type]
-    (one,) = [one async for one in play(cases, configuration, settings.tenant, injects=False)]
+    (one,) = [one async for one in play(cases, configuration, settings.tenant, injects=False, signer=signer)]
     return one
+
+
+@pytest.mark.parametrize("name", ["1.02-c1", "1.03"])
+async def test_a_card_that_must_not_be_asked_for_is_refused(settings: Settings, signer: Signer, name: str) -> None:
+    one = await played(settings, name, signer=signer)
+    assert one.verdict.result is Result.PASSED
+    assert one.frames == ()
+
+
+async def test_a_card_just_young_enough_is_asked_for(settings: Settings, signer: Signer) -> None:
+    case = chosen(["1.02-c1"])[0]
+    young = Reading(case.asked.card, age=timedelta(minutes=19, seconds=30))  # type: ignore[union-attr]
+    one = await played(settings, "1.02-c1", signer=signer, asked=young)
+    assert one.verdict.result is Result.FAILED
+    assert [sent.assertions for sent in one.frames] == [1]
+
+
+async def test_without_a_card_its_cases_are_not_applicable(settings: Settings) -> None:
+    one = await played(settings, "1.10")
+    assert one.verdict.result is Result.NOT_APPLICABLE
+    assert "fhir-ins cnda export" in one.verdict.reasons[0]
 
 
 async def test_a_wrong_expectation_fails(settings: Settings) -> None:

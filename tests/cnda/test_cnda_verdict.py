@@ -24,11 +24,11 @@ def judged(case: Case, calls: list[Frames], outcome: Outcome, *, injects: bool =
 def as_expected(case: Case) -> tuple[list[Frames], Outcome]:
     """A play in which everything happens as the case says."""
     want = case.expected
-    identity = (
-        found(want.ins, want.oid or "", want.history, want.given_list or "", want.birth_place) if want.ins else None
-    )
-    outcomes = [(given, OUTCOMES.get(code) or identity) for given, code in want.calls]
-    calls = [frames(case, given, outcome) for given, outcome in outcomes if outcome]
+    if want.refused:
+        return [], Fault(want.refused, "It was refused.")
+    ins = want.ins or "2751263220749 74"
+    identity = found(ins, want.oid or InsOid.NIR, want.history, want.given_list or "", want.birth_place)
+    calls = [frames(case, given, OUTCOMES.get(code, identity)) for given, code in want.calls]
     return calls, calls[-1].call.outcome
 
 
@@ -136,6 +136,13 @@ def test_a_refusal_is_one_without_any_call() -> None:
     assert judged(REFUSED, [frames(CORSE, "ANTHONY", expired)], expired).result is Result.FAILED
     assert judged(REFUSED, [], TRANSIENT).result is Result.FAILED
     assert judged(REFUSED, [], FOUND_CORSE).result is Result.FAILED
+
+
+def test_a_card_asked_for_without_its_assertion_fails() -> None:
+    card = BY_NAME["1.10"]
+    calls, outcome = as_expected(card)
+    unsigned = replace(calls[0], request=calls[0].request.replace(b"SAML:2.0", b"SAML:1.0"))
+    assert "no assertion" in judged(card, [unsigned], outcome, injects=True).reasons[0]
 
 
 def test_a_request_that_is_no_xml_asks_for_nobody() -> None:
