@@ -52,7 +52,7 @@ def _frames(entry: Entry) -> Frames:
 def _asks_for(case: Case, frames: Frames) -> bool:
     asked = dict(frames.asked)
     given = asked.pop("Prenom", "")
-    if frames.call.operation is not case.operation:
+    if frames.call.operation is not case.operation or case.expected.refused:
         return False
     if case.operation is Operation.SEARCH_BY_VITALE:
         return case.elements.items() <= asked.items()
