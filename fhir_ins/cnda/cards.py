@@ -24,7 +24,7 @@ async def read_card(reading: Reading, signer: Signer, now: datetime) -> ByVitale
     card = reading.card
     bearer = _number(reading.assertion_of.number if reading.assertion_of else card.number)
     issuer = AssertionPs.of_card(signer.certificate, _BILLING_NUMBER, _SECTOR).issuer
-    said = AssertionPs(issuer, f"{bearer.number}{bearer.key}", _BILLING_NUMBER, _SECTOR)
+    said = AssertionPs(issuer, f"{bearer.number}{bearer.key}", _BILLING_NUMBER, _SECTOR, qualifier="NIR")
     assertion = await sign(said, signer, now - reading.age)
     return ByVitale(_number(card.number), None, card.family, card.birth_date, card.birth_rank, assertion)
 

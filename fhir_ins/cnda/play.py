@@ -4,7 +4,7 @@ Only the fictitious identities of the table are ever sent, and never to producti
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -14,9 +14,10 @@ from fhir_ins.cnda.case import Case, Reading
 from fhir_ins.cnda.frames import Frames
 from fhir_ins.cnda.verdict import Result, Verdict, judge
 from fhir_ins.ins.normalisation import traits_for_insi
+from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.assertion_ps import Signer
 from fhir_ins.insi.certificate_file import current_certificate
-from fhir_ins.insi.port import Conversation, Exchange, Fault, FaultKind, Outcome, Requester
+from fhir_ins.insi.port import Conversation, Exchange, Fault, FaultKind, Insi, Outcome, Requester
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.insi.teleservice import Rules, Teleservice
 
@@ -29,6 +30,8 @@ _NEEDS_A_CARD = Verdict(
         "`fhir-ins cnda export`.",
     ),
 )
+
+_Ask = Callable[[Insi, Requester], Awaitable[Conversation]]
 
 
 class Production(Exception):
@@ -60,6 +63,22 @@ async def play(
     that the simulator knows; without it cases with a carte Vitale are not played. Raises `Production`.
     """
     refuse_production(configuration)
+    requester = Requester(tenant, OPERATOR)
+    for case in cases:
+        if not isinstance(case.asked, Reading):
+            yield await _played(case, configuration, requester, _by_traits(case.asked), injects=injects)
+        elif signer is None:
+            yield Played(case, _NEEDS_A_CARD)
+        else:
+            # a card is read beside a professional's, in whose name INSi is then asked
+            way = replace(configuration, certificate=None)
+            yield await _played(case, way, requester, _by_card(case.asked, signer), injects=injects)
+
+
+async def _played(
+    case: Case, configuration: SoapConfiguration, requester: Requester, ask: _Ask, *, injects: bool
+) -> Played:
+    """Play one case over connections of its own: a failure it is about opens no breaker for the next one."""
     frames: list[Frames] = []
 
     async def witness(exchange: Exchange) -> None:
@@ -68,33 +87,34 @@ async def play(
         )
 
     adapter = SoapAdapter(configuration, witness=witness)
+    insi = Teleservice({requester.tenant: adapter}, Rules(total=configuration.total_timeout, attempts=1))
     try:
-        for case in cases:
-            if isinstance(case.asked, Reading) and signer is None:
-                yield Played(case, _NEEDS_A_CARD)
-                continue
-            frames.clear()
-            began = time.perf_counter()
-            # a téléservice for each: failures that a case is about must not open the breaker for the next one
-            insi = Teleservice({tenant: adapter}, Rules(total=configuration.total_timeout, attempts=1))
-            outcome = (await _asked(case, insi, Requester(tenant, OPERATOR), signer)).outcome
-            seconds = time.perf_counter() - began
-            yield Played(case, judge(case, frames, outcome, injects=injects), tuple(frames), outcome, seconds)
+        began = time.perf_counter()
+        outcome = (await ask(insi, requester)).outcome
+        seconds = time.perf_counter() - began
     finally:
-        await adapter.aclose()
+        await insi.aclose()
+    return Played(case, judge(case, frames, outcome, injects=injects), tuple(frames), outcome, seconds)
 
 
-async def _asked(case: Case, insi: Teleservice, requester: Requester, signer: Signer | None) -> Conversation:
-    if isinstance(case.asked, Reading):
-        assert signer is not None  # noqa: S101 - see play
+def _by_traits(traits: Traits) -> _Ask:
+    async def ask(insi: Insi, requester: Requester) -> Conversation:
+        sent = traits_for_insi(traits)
+        if isinstance(sent, dict):
+            reasons = " ".join(fault.reason for fault in sent.values())
+            return Conversation(Fault(FaultKind.REQUEST, reasons), ())
+        return await insi.search_by_traits(sent, requester)
+
+    return ask
+
+
+def _by_card(reading: Reading, signer: Signer) -> _Ask:
+    async def ask(insi: Insi, requester: Requester) -> Conversation:
         now = datetime.now(UTC)
-        requester = replace(requester, assertion=await professional_assertion(signer, now))
-        return await insi.search_by_vitale(await read_card(case.asked, signer, now), requester)
-    traits = traits_for_insi(case.asked)
-    if isinstance(traits, dict):
-        reasons = " ".join(fault.reason for fault in traits.values())
-        return Conversation(Fault(FaultKind.REQUEST, reasons), ())
-    return await insi.search_by_traits(traits, requester)
+        professional = replace(requester, assertion=await professional_assertion(signer, now))
+        return await insi.search_by_vitale(await read_card(reading, signer, now), professional)
+
+    return ask
 
 
 def refuse_production(configuration: SoapConfiguration) -> None:

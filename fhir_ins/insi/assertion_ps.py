@@ -37,13 +37,14 @@ class AssertionPs:
     """What an AssertionPS says: the subject of the card's certificate, and who acts, for which practice.
 
     `name_id` is the national identifier of the professional, `billing_number` identifiantFacturation (9 digits),
-    `sector` secteurActivite (SA05, SA07…).
+    `sector` secteurActivite (SA05, SA07…). `qualifier` says what kind of identifier it is: CPS, a professional's.
     """
 
     issuer: str
     name_id: str
     billing_number: str
     sector: str
+    qualifier: str = "CPS"
 
     @classmethod
     def of_card(cls, certificate: x509.Certificate, billing_number: str, sector: str) -> Self:
@@ -111,7 +112,7 @@ def _unsigned(assertion: AssertionPs, own_id: str, now: datetime) -> etree._Elem
         root.set(name, value)
     etree.SubElement(root, _saml("Issuer"), Format=_SUBJECT_NAME).text = assertion.issuer
     subject = etree.SubElement(root, _saml("Subject"))
-    etree.SubElement(subject, _saml("NameID"), NameQualifier="CPS").text = assertion.name_id
+    etree.SubElement(subject, _saml("NameID"), NameQualifier=assertion.qualifier).text = assertion.name_id
     statement = etree.SubElement(root, _saml("AttributeStatement"))
     for name, value in (
         ("identifiantFacturation", assertion.billing_number),

@@ -152,7 +152,7 @@ async def test_a_card_just_young_enough_is_asked_for(settings: Settings, signer:
     young = Reading(case.asked.card, age=timedelta(minutes=19, seconds=30))  # type: ignore[union-attr]
     one = await played(settings, "1.02-c1", signer=signer, asked=young)
     assert one.verdict.result is Result.FAILED
-    assert [sent.assertions for sent in one.frames] == [1]
+    assert [sent.assertions for sent in one.frames] == [2]  # the professional's and the card's
 
 
 async def test_without_a_card_its_cases_are_not_applicable(settings: Settings) -> None:
