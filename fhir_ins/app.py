@@ -11,6 +11,7 @@ from fhir_ins import __version__
 from fhir_ins.api.access_log import AccessLog
 from fhir_ins.api.capabilities import capability_statement
 from fhir_ins.api.context import Context
+from fhir_ins.api.deferred_worker import carrying_out
 from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
@@ -23,6 +24,7 @@ from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.insi.teleservice import Rules, Teleservice
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
+from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
@@ -46,17 +48,19 @@ def application(settings: Settings) -> FastAPI:
             if evidence:
                 await evidence.prepare()
             await require_writing(database, Writing(settings.fr_core))
-            app.state.context = Context(
+            context = app.state.context = Context(
                 settings=settings,
                 database=database,
                 resources=Resources(database),
+                deferred=DeferredCalls(database, await database.secret("deferred-key")),
                 fr_core=fr_core,
                 published=Published(profiles()),
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
                 capability=capability_statement(settings),
             )
-            yield
+            async with carrying_out(context, [settings.tenant]):
+                yield
         finally:
             if insi:
                 await insi.aclose()

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     insi_queue: int = Field(200, ge=0, description="How many more may wait for their turn; those beyond get 429.")
     insi_breaker_failures: int = Field(5, ge=1, description="Calls failed in a row after which INSi is left alone.")
     insi_breaker_seconds: float = Field(30.0, gt=0, description="How long INSi is left alone then.")
+    insi_deferred_per_minute: int = Field(
+        60, ge=0, le=6000, description="Calls deferred while INSi was away, made a minute for a tenant; 0: none here."
+    )
     insi_retry_after: int = Field(30, ge=1, description="Seconds of Retry-After when INSi is away.")
     insi_evidence_key: SecretStr = Field(
         SecretStr(""),

@@ -12,6 +12,7 @@ from fhir_ins.insi.port import Insi, Requester
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
+from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.resources import Resources
 
 BASE = "/fhir"
@@ -24,6 +25,7 @@ class Context:
     settings: Settings
     database: Database
     resources: Resources
+    deferred: DeferredCalls
     fr_core: FrCore
     published: Published
     insi: Insi | None
@@ -47,7 +49,7 @@ def requester_of(caller: Caller, assertion: bytes | None = None) -> Requester:
 
 
 def type_of(request: Request) -> str:
-    """The type of resource an address names; the addresses of Patients are written out."""
+    """The type of resource an address names; those of Patients are written out."""
     return str(request.path_params.get("type", "Patient"))
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.deferring import accepted, deferred_for, deferred_with_patient
 from fhir_ins.api.insi_search import Answer, ask, call_parts, obtained, refuse_blocked
 from fhir_ins.api.keeping import Kept, Wish, as_it_is, kept_on, kept_where_it_belongs, traits_to_ask
 from fhir_ins.api.negotiation import require_json_answer
@@ -16,7 +17,7 @@ from fhir_ins.api.operation_input import FETCH, fetch_input, operation_arguments
 from fhir_ins.api.patients import already_held, changed_meanwhile, current_patient, writer
 from fhir_ins.api.responses import resource_response
 from fhir_ins.fhir.operations import answer, part, parts
-from fhir_ins.fhir.outcome import placed_at
+from fhir_ins.fhir.outcome import Unavailable, placed_at
 from fhir_ins.frcore.writes import written
 from fhir_ins.insi.port import Call, Found, SeveralIdentities
 from fhir_ins.security.caller import Right
@@ -35,10 +36,15 @@ async def ins_fetch(request: Request) -> Response:
     with placed_at(given.place, "Patient"):
         start = written(given.patient, None, writer(request, caller))
         refuse_blocked(start.identity)
-    found, calls = await ask(context, caller, given.asked)
+    wish = Wish(given.persist, given.accept_traits)
+    try:
+        found, calls = await ask(context, caller, given.asked)
+    except Unavailable as away:
+        if not given.defer:
+            raise
+        return accepted(request, await deferred_with_patient(context, caller, wish, start, given.asked.traits), away)
     if not isinstance(found, Found):
         return _response(found, calls)
-    wish = Wish(given.persist, given.accept_traits)
     kept = await kept_where_it_belongs(context, caller, wish, start, given.asked.traits, obtained(found, calls))
     return _found_response(kept, calls)
 
@@ -56,10 +62,16 @@ async def ins_fetch_instance(request: Request) -> Response:
     refuse_blocked(before.identity)
     if before.identity.qualified and not given.force:
         return _found_response(as_it_is(context, current, before), [])
-    found, calls = await ask(context, caller, replace(given.asked, traits=traits_to_ask(before)))
+    wish = Wish(given.persist, given.accept_traits)
+    try:
+        found, calls = await ask(context, caller, replace(given.asked, traits=traits_to_ask(before)))
+    except Unavailable as away:
+        if not given.defer:
+            raise
+        call = await deferred_for(context, caller, wish, current.id, force=given.force)
+        return accepted(request, call, away)
     if not isinstance(found, Found):
         return _response(found, calls)
-    wish = Wish(given.persist, given.accept_traits)
     try:
         kept = await kept_on(context, caller, wish, current, before, obtained(found, calls))
     except VersionChanged as error:

@@ -13,7 +13,18 @@ from fhir_ins.ins.identity import Identity, Obtained
 from fhir_ins.ins.normalisation import traits_for_insi
 from fhir_ins.ins.status import BLOCKING
 from fhir_ins.ins.traits import Trait, Traits
-from fhir_ins.insi.port import ByVitale, Call, Conversation, Fault, Found, Insi, NoIdentity, Outcome, SeveralIdentities
+from fhir_ins.insi.port import (
+    ByVitale,
+    Call,
+    Conversation,
+    Fault,
+    FaultKind,
+    Found,
+    Insi,
+    NoIdentity,
+    Outcome,
+    SeveralIdentities,
+)
 from fhir_ins.security.caller import Caller
 
 Answer = Found | NoIdentity | SeveralIdentities
@@ -57,8 +68,12 @@ async def search(context: Context, caller: Caller, asked: Asked) -> Conversation
     """
     requester = requester_of(caller, asked.assertion)
     if asked.card:
-        return await configured_insi(context).search_by_vitale(asked.card, requester)
-    return await configured_insi(context).search_by_traits(traits_to_send(asked), requester)
+        conversation = await configured_insi(context).search_by_vitale(asked.card, requester)
+    else:
+        conversation = await configured_insi(context).search_by_traits(traits_to_send(asked), requester)
+    if conversation.calls and not is_away(conversation.outcome):
+        context.deferred.insi_answers(caller.tenant)
+    return conversation
 
 
 def traits_to_send(asked: Asked) -> Traits:
@@ -81,6 +96,12 @@ def answered(context: Context, conversation: Conversation) -> Outcome:
     if isinstance(conversation.outcome, Fault):
         raise_fault(conversation, conversation.outcome, retry_after=context.settings.insi_retry_after)
     return conversation.outcome
+
+
+def is_away(outcome: Outcome) -> bool:
+    """Whether INSi could not be asked, and may be later."""
+    waits = (FaultKind.TRANSIENT, FaultKind.CONFIGURATION, FaultKind.BUSY)
+    return isinstance(outcome, Fault) and outcome.kind in waits
 
 
 def refuse_blocked(identity: Identity) -> None:

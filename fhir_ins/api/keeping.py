@@ -44,6 +44,19 @@ class Kept:
     discrepancies: tuple[Comparison, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What an answer of INSi makes of a stored Patient, and what differs.
+
+    `kept`: it is to be kept, and `changed`: that takes a new version, since INSi had not said it all today already.
+    """
+
+    after: Known
+    discrepancies: tuple[Comparison, ...]
+    kept: bool
+    changed: bool
+
+
 def traits_to_ask(known: Known) -> Traits:
     """The traits INSi is asked about a stored Patient with: INSi's own as received, else the Patient's."""
     return known.identity.obtained.traits if known.identity.obtained else traits_of(known.patient)
@@ -52,7 +65,9 @@ def traits_to_ask(known: Known) -> Traits:
 async def kept_where_it_belongs(
     context: Context, caller: Caller, wish: Wish, start: Known, asked: Traits, new: Obtained
 ) -> Kept:
-    """Keep what was found for `asked`: on the Patient that has this INS already, else on a new one; never twice."""
+    """Keep what was found for `asked`: on the Patient that has this INS already, else on the one for which a call with
+    these traits was deferred, else on a new one; never twice.
+    """
     differing = _discrepancies(asked, new.traits)
     fresh = attached(start, new)
     if not wish.keeps(differing):
@@ -60,6 +75,8 @@ async def kept_where_it_belongs(
 
     async def attempt() -> Kept:
         holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
+        if holder is None:
+            holder = await _waiting_patient(context, caller, asked)
         if holder is not None:
             return await _kept_on_holder(context, caller, wish, holder, fresh, new, differing)
         written = draft(fresh, context.fr_core)
@@ -77,10 +94,17 @@ async def kept_on(context: Context, caller: Caller, wish: Wish, current: Current
 
     Raises VersionChanged, or AlreadyHeld when another Patient has this INS.
     """
+    made = attachment(wish, before, new)
+    if not made.kept:
+        return Kept(_shown(made.after, context.fr_core), None, made.discrepancies)
+    return await _refreshed(context, caller, current, made)
+
+
+def attachment(wish: Wish, before: Known, new: Obtained) -> Attachment:
+    """What INSi's answer to a stored Patient's traits makes of it."""
     discrepancies = _discrepancies(traits_to_ask(before), new.traits)
-    if not wish.keeps(discrepancies):
-        return Kept(_shown(attached(before, new), context.fr_core), None, discrepancies)
-    return await _refreshed(context, caller, current, before, new, discrepancies)
+    changed = not same_answer(before.identity.obtained, new)
+    return Attachment(attached(before, new), discrepancies, wish.keeps(discrepancies), changed)
 
 
 def as_it_is(context: Context, current: Current, before: Known) -> Kept:
@@ -110,25 +134,32 @@ async def _kept_on_holder(
         return Kept(_shown(fresh, context.fr_core), None, differing)
     changed = _discrepancies(traits_of(before.patient), new.traits)
     told = tuple({found.trait: found for found in (*changed, *differing)}.values())
-    if not wish.keeps(changed):
-        return Kept(_shown(attached(before, new), context.fr_core), None, told)
-    return await _refreshed(context, caller, current, before, new, told)
+    made = Attachment(attached(before, new), told, wish.keeps(changed), not same_answer(before.identity.obtained, new))
+    if not made.kept:
+        return Kept(_shown(made.after, context.fr_core), None, told)
+    return await _refreshed(context, caller, current, made)
 
 
-async def _refreshed(
-    context: Context, caller: Caller, current: Current, before: Known, new: Obtained, told: tuple[Comparison, ...]
-) -> Kept:
+async def _waiting_patient(context: Context, caller: Caller, asked: Traits) -> str | None:
+    """The id of the Patient stored when a call with these traits was deferred, if that waits and INSi may be asked."""
+    key = context.deferred.key_of_traits(caller.tenant, asked)
+    call = await context.deferred.waiting(caller, key) if key else None
+    current = await context.resources.current(caller, "Patient", call.patient) if call else None
+    known = known_patient(current) if current else None
+    return current.id if current and known and not known.identity.blocked else None
+
+
+async def _refreshed(context: Context, caller: Caller, current: Current, made: Attachment) -> Kept:
     """The stored Patient with INSi's answer, written unless INSi had said it all today already.
 
     Raises VersionChanged or AlreadyHeld.
     """
     stored = f"Patient/{current.id}"
-    if same_answer(before.identity.obtained, new):
-        return Kept(_shown_as_stored(current, before, context.fr_core), stored, told)
-    after = attached(before, new)
-    written = draft(after, context.fr_core)
+    if not made.changed:
+        return Kept(_shown_as_stored(current, made.after, context.fr_core), stored, made.discrepancies)
+    written = draft(made.after, context.fr_core)
     version = await context.resources.replace(caller, current, written)
-    return Kept(_shown_as(written, version, after, context.fr_core), stored, told)
+    return Kept(_shown_as(written, version, made.after, context.fr_core), stored, made.discrepancies)
 
 
 def _shown(known: Known, fr_core: FrCore) -> Json:

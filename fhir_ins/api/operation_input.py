@@ -38,6 +38,7 @@ class FetchInput:
     persist: bool
     accept_traits: bool
     force: bool
+    defer: bool
 
 
 def operation_definition(name: str) -> Mapping[str, Any]:
@@ -97,7 +98,7 @@ def _decoded(found: list[Argument]) -> bytes | None:
 
 
 def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
-    """Read $ins-fetch's arguments. Raises BadRequest when the traits are given twice, or at instance level."""
+    """Read $ins-fetch's arguments. Raises BadRequest where they contradict each other, or the instance."""
     traits_given = [name for name in _TRAIT_NAMES if given[name]]
     if instance and (traits_given or given["patient"]):
         raise BadRequest(
@@ -112,6 +113,8 @@ def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
         )
     if given["birthDate"] and given["birthDateIns"]:
         raise BadRequest("Give birthDate, or birthDateIns for a date with 00, not both.", "Parameters.parameter")
+    if _flag(given["defer"], default=False):
+        _refuse_to_defer(given)
     patient, asked = _patient_and_question(given)
     return FetchInput(
         patient=patient,
@@ -120,6 +123,7 @@ def fetch_input(given: Arguments, *, instance: bool = False) -> FetchInput:
         persist=_flag(given["persist"], default=True),
         accept_traits=_flag(given["acceptTraits"], default=False),
         force=_flag(given["force"], default=False),
+        defer=_flag(given["defer"], default=False),
     )
 
 
@@ -149,6 +153,18 @@ def _patient_and_question(given: Arguments) -> tuple[dict[str, Any], Asked]:
         return places[trait][0].expression if places[trait] else "Parameters.parameter"
 
     return {"resourceType": "Patient"}, Asked(traits, place_of)
+
+
+def _refuse_to_defer(given: Arguments) -> None:
+    """Raise where what is asked cannot wait: nothing would be stored, or a card would be past its time by then."""
+    if not _flag(given["persist"], default=True):
+        raise BadRequest("What is deferred is stored: leave persist out, or defer.", "Parameters.parameter")
+    if cards := given["vitale"] or given["assertion"]:
+        raise Unprocessable(
+            "A call that waits is made later, by the traits and with the organisation's certificate: a card and its "
+            "assertion are past their time by then. Leave them out, or defer.",
+            cards[0].expression,
+        )
 
 
 def patient_place(argument: Argument) -> Callable[[Trait], str]:

@@ -26,6 +26,7 @@ from fhir_ins.api.vread import vread
 from fhir_ins.fhir.outcome import MethodNotAllowed
 
 _PATIENT = f"{BASE}/Patient"
+_TASK = f"{BASE}/{{type:task}}"
 _ID = "{id:fhir_id}"
 _ANY = f"{BASE}/{{type:fhir_type}}"
 _PUBLISHED = f"{BASE}/{{type:published}}"
@@ -45,6 +46,12 @@ class _FhirType(StringConvertor):
     regex = r"[A-Z][A-Za-z]{1,63}"
 
 
+class _TaskType(StringConvertor):
+    """Task, as an address names it."""
+
+    regex = "Task"
+
+
 class _PublishedType(StringConvertor):
     """A type of resource of which this server has its own artifacts only."""
 
@@ -53,24 +60,27 @@ class _PublishedType(StringConvertor):
 
 register_url_convertor("fhir_id", _FhirId())
 register_url_convertor("fhir_type", _FhirType())
+register_url_convertor("task", _TaskType())
 register_url_convertor("published", _PublishedType())
 
 
-def _route(path: str, **endpoints: Endpoint) -> Route:
-    """One route an address, its methods given as GET=…, POST=…; any other is answered 405 with Allow."""
+def _route(path: str, *, otherwise: str = "see [base]/metadata.", **endpoints: Endpoint) -> Route:
+    """One route an address, its methods given as GET=…, POST=…; any other is answered 405 with Allow, and a remedy."""
     allowed = ", ".join(sorted({*endpoints, *(["HEAD"] if "GET" in endpoints else [])}))
 
     async def dispatch(request: Request) -> Response:
         request.scope["route"] = path  # what the access log may say of the address
         endpoint = endpoints.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
-            raise MethodNotAllowed(f"This address takes {allowed}: see [base]/metadata.", Allow=allowed)
+            raise MethodNotAllowed(f"This address takes {allowed}: {otherwise}", Allow=allowed)
         return await endpoint(request)
 
     return Route(path, dispatch, methods=_METHODS)
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+_TASKS = "the server writes Tasks itself, when $ins-fetch is called with defer; delete one to withdraw the call."
 
 ROUTES: list[BaseRoute] = [
     _route(f"{_PATIENT}/{_ID}", GET=read, PUT=update, DELETE=delete),
@@ -83,6 +93,10 @@ ROUTES: list[BaseRoute] = [
     _route(f"{_PATIENT}/{_ID}/$ins-fetch", POST=ins_fetch_instance),
     _route(f"{_PATIENT}/{_ID}/$ins-verify", POST=ins_verify_instance),
     _route(f"{_PATIENT}/{_ID}/_history/{{vid}}", GET=vread),
+    _route(f"{_TASK}/{_ID}", otherwise=_TASKS, GET=read, DELETE=delete),
+    _route(_TASK, otherwise=_TASKS, GET=search),
+    _route(f"{_TASK}/_search", POST=search),
+    _route(f"{_TASK}/{_ID}/_history/{{vid}}", GET=vread),
     _route(f"{_ANY}/$validate", GET=validate, POST=validate),
     _route(f"{_ANY}/{_ID}/$validate", GET=validate_instance, POST=validate_instance),
     _route(f"{_PUBLISHED}/{_ID}", GET=read),

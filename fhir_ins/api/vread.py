@@ -5,7 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.context import caller_of, context_of, type_of
 from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.patients import gone
 from fhir_ins.api.responses import version_response
@@ -23,7 +23,7 @@ async def vread(request: Request) -> Response:
     if not _NUMBER.fullmatch(number):
         raise NotFound("There is no such version: versions of this server are numbered from 1.")
     version = await context_of(request).resources.read_version(
-        caller, "Patient", request.path_params["id"], int(number)
+        caller, type_of(request), request.path_params["id"], int(number)
     )
     if version.body is None:
         raise gone(version.updated)

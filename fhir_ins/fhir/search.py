@@ -17,13 +17,17 @@ GREATEST_COUNT = 200
 GREATEST_LIST = 50
 
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=\d)")
+_REFERENCE = re.compile(r"(?:(?P<type>[A-Z][A-Za-z]+)/)?(?P<id>[A-Za-z0-9\-.]{1,64})")
 _UNESCAPED_COMMA = re.compile(r"(?<!\\)(?:\\\\)*,")
 _ESCAPE = re.compile(r"\\([,|$\\])")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenValue:
-    """`[system]|[code]`: system None is any, "" is none at all; code None is any of the system."""
+    """`[system]|[code]`: system None is any, "" is none at all; code None is any of the system.
+
+    A reference is one too, its system the type it names.
+    """
 
     system: str | None
     code: str | None
@@ -108,6 +112,8 @@ def _value(parameter: SearchParameter, text: str) -> SearchValue:
         return _unescape(text)
     if parameter.kind is Kind.URI:
         return TokenValue(None, _unescape(text))
+    if parameter.kind is Kind.REFERENCE:
+        return _reference(parameter, _unescape(text))
     system, bar, code = _bar(text)
     if not bar:
         return TokenValue(None, _unescape(text))
@@ -126,6 +132,13 @@ def _date(parameter: SearchParameter, text: str) -> DateValue:
             code="value",
         )
     return DateValue(prefix.group() if prefix else "eq", span)
+
+
+def _reference(parameter: SearchParameter, text: str) -> TokenValue:
+    parts = _REFERENCE.fullmatch(text)
+    if parts is None:
+        raise BadRequest(f"{parameter.name} takes an id, or a type and an id: Patient/123.", code="value")
+    return TokenValue(parts["type"], parts["id"])
 
 
 def _split(value: str) -> list[str]:

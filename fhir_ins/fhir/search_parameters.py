@@ -1,9 +1,11 @@
 """The search parameters we serve, and the keys of a resource under each.
 
-Source: https://hl7.org/fhir/R4/patient.html#search, https://hl7.org/fhir/R4/searchparameter-registry.html (those of
-conformance resources and of NamingSystem) and https://hl7.org/fhir/R4/search.html
+Source: https://hl7.org/fhir/R4/patient.html#search, https://hl7.org/fhir/R4/task.html#search,
+https://hl7.org/fhir/R4/searchparameter-registry.html (those of conformance resources and of NamingSystem) and
+https://hl7.org/fhir/R4/search.html
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +21,7 @@ class Kind(StrEnum):
     """The search parameter types in use."""
 
     DATE = "date"
+    REFERENCE = "reference"
     STRING = "string"
     TOKEN = "token"  # noqa: S105 - a search parameter type
     URI = "uri"
@@ -26,7 +29,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A coded value; `system` is None where the element has none. A uri is one too: a code compared as a whole."""
+    """A coded value; `system` is None where the element has none.
+
+    A uri is one too, a code compared as a whole; so is a reference to a resource of this server: its type and its id.
+    """
 
     system: str | None
     code: str
@@ -106,6 +112,7 @@ def _genders(resource: Resource) -> Iterator[Value]:
 
 
 _DEFINITIONS = "http://hl7.org/fhir/SearchParameter"
+_LOCAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})")
 
 _PATIENT = (
     SearchParameter("_id", Kind.TOKEN, f"{_DEFINITIONS}/Resource-id", "Logical id", _id),
@@ -121,6 +128,35 @@ _PATIENT = (
     SearchParameter("birthdate", Kind.DATE, f"{_DEFINITIONS}/individual-birthdate", "Date of birth", _birth_dates),
     SearchParameter("gender", Kind.TOKEN, f"{_DEFINITIONS}/individual-gender", "Gender", _genders),
 )
+
+
+def _reference(name: str) -> Callable[[Resource], Iterator[Value]]:
+    """The values of a reference at the top of a resource, to a resource of this server."""
+
+    def values(resource: Resource) -> Iterator[Value]:
+        if parts := _LOCAL.fullmatch(resource.get(name, {}).get("reference", "")):
+            yield Token(parts["type"], parts["id"])
+
+    return values
+
+
+def _dated(name: str) -> Callable[[Resource], Iterator[Value]]:
+    """The span of a date at the top of a resource."""
+    return lambda resource: (span for span in [span_of(resource.get(name, ""))] if span)
+
+
+def _last_updated(resource: Resource) -> Iterator[Value]:
+    """When the version was written, which a resource says once it is stored."""
+    return (span for span in [span_of(resource.get("meta", {}).get("lastUpdated", ""))] if span)
+
+
+def _codings(name: str) -> Callable[[Resource], Iterator[Value]]:
+    """The codings of a CodeableConcept at the top of a resource."""
+    return lambda resource: (
+        Token(coding.get("system"), coding["code"])
+        for coding in resource.get(name, {}).get("coding", ())
+        if coding.get("code")
+    )
 
 
 def _element(name: str, system: str | None = None) -> Callable[[Resource], Iterator[Value]]:
@@ -157,7 +193,27 @@ _DATE = SearchParameter(
     Kind.DATE,
     f"{_DEFINITIONS}/conformance-date",
     "Date of the last change",
-    lambda resource: [span for span in [span_of(resource.get("date", ""))] if span],
+    _dated("date"),
+)
+_for = _reference("for")
+_TASK = (
+    SearchParameter("_id", Kind.TOKEN, f"{_DEFINITIONS}/Resource-id", "Logical id", _id),
+    SearchParameter(
+        "_lastUpdated", Kind.DATE, f"{_DEFINITIONS}/Resource-lastUpdated", "When it last changed", _last_updated
+    ),
+    SearchParameter(
+        "status",
+        Kind.TOKEN,
+        f"{_DEFINITIONS}/Task-status",
+        "requested, in-progress, completed, failed or cancelled",
+        _element("status", "http://hl7.org/fhir/task-status"),
+    ),
+    SearchParameter("code", Kind.TOKEN, f"{_DEFINITIONS}/Task-code", "What is to be done", _codings("code")),
+    SearchParameter("patient", Kind.REFERENCE, f"{_DEFINITIONS}/Task-patient", "The Patient it is for", _for),
+    SearchParameter("subject", Kind.REFERENCE, f"{_DEFINITIONS}/Task-subject", "The same", _for),
+    SearchParameter(
+        "authored-on", Kind.DATE, f"{_DEFINITIONS}/Task-authored-on", "When it was asked", _dated("authoredOn")
+    ),
 )
 _CONFORMANCE = (
     _LOGICAL_ID,
@@ -201,6 +257,7 @@ def named(parameters: Iterable[SearchParameter]) -> dict[str, SearchParameter]:
 
 PARAMETERS: Mapping[str, Mapping[str, SearchParameter]] = {
     "Patient": named(_PATIENT),
+    "Task": named(_TASK),
     "CodeSystem": named(_CONFORMANCE),
     "NamingSystem": named(_NAMING_SYSTEM),
     "OperationDefinition": named(_CONFORMANCE),

@@ -52,13 +52,16 @@ _DATE = IndexModel(
     name="date",
 )
 
+_WAITING = IndexModel([("tenant", ASCENDING), ("since", ASCENDING), ("_id", ASCENDING)], name="waiting")
+_WAITING_FOR = IndexModel([("tenant", ASCENDING), ("patient", ASCENDING)], name="patient")
+
 
 class SchemaTooNew(Exception):
     """The database was written by a later release than this one."""
 
 
 class Database:
-    """The collections: `resources` (current versions), `versions` (superseded ones), `keys`, `server`."""
+    """The collections: `resources` (current versions), `versions` (superseded ones), `keys`, `deferred`, `server`."""
 
     def __init__(self, uri: str, name: str, *, timeout: float = 10.0) -> None:
         """`timeout`: the seconds any one operation may take."""
@@ -74,6 +77,7 @@ class Database:
         self.resources: AsyncCollection[Document] = self.database["resources"]
         self.versions: AsyncCollection[Document] = self.database["versions"]
         self.keys: AsyncCollection[Document] = self.database["keys"]
+        self.deferred: AsyncCollection[Document] = self.database["deferred"]
         self.server: AsyncCollection[Document] = self.database["server"]
 
     async def prepare(self, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -83,6 +87,7 @@ class Database:
             await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE])
             for collection in (self.versions, self.keys):  # a transaction cannot always create its collection
                 await collection.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
+            await self.deferred.create_indexes([_WAITING, _WAITING_FOR])
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes kept in the database, the same for every process that serves it."""

@@ -54,8 +54,14 @@ def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, 
         "identity": identity_document(
             draft.identity if draft else identity_of(before and before["identity"]).deleted()
         ),
-        "ix": index_document(draft.conveyed, draft.reference, draft.further) if draft else None,
+        "ix": search_keys(draft, updated) if draft else None,
     }
+
+
+def search_keys(draft: Draft, updated: datetime) -> dict[str, Any]:
+    """The `ix` of a version: what finds it by its forms, and by when it was written."""
+    meta = {**draft.conveyed.get("meta", {}), "lastUpdated": _instant(updated)}
+    return index_document({**draft.conveyed, "meta": meta}, draft.reference, draft.further)
 
 
 def bodies(draft: Draft | None, id_: str, number: int, updated: datetime) -> dict[str, bytes | None]:
@@ -80,7 +86,11 @@ def _later_than(before: datetime | None) -> datetime:
 
 def with_server_elements(form: dict[str, Any], id_: str, number: int, updated: datetime) -> dict[str, Any]:
     """The form with the server's own id and meta (the client's other meta elements kept), its elements in order."""
-    instant = updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     given = {name: value for name, value in form.get("meta", {}).items() if name not in ("versionId", "lastUpdated")}
-    meta = {"versionId": str(number), "lastUpdated": instant, **given}
+    meta = {"versionId": str(number), "lastUpdated": _instant(updated), **given}
     return in_order({**form, "id": id_, "meta": meta})
+
+
+def _instant(moment: datetime) -> str:
+    """As FHIR writes it, to the millisecond that MongoDB keeps."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

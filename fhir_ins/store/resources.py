@@ -4,7 +4,7 @@ A document holds the bytes of each form of the resource (see `Draft`), its searc
 server-owned identity record. The current version is in `resources`; a write moves the one before to `versions`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -18,9 +18,8 @@ from fhir_ins.fhir.search import Search
 from fhir_ins.ins.identity import Identity, InsNumber
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database, Document
-from fhir_ins.store.documents import Draft, bodies, resource_key, version_document
+from fhir_ins.store.documents import Draft, bodies, resource_key, search_keys, version_document
 from fhir_ins.store.identities import identity_of
-from fhir_ins.store.keys import index_document
 from fhir_ins.store.query import compiled
 
 
@@ -72,6 +71,25 @@ class Page:
 
     versions: tuple[Version, ...]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write among others: what to store (None: a deletion) after the version `over`, or as a first version."""
+
+    type: str
+    id: str
+    draft: Draft | None
+    over: Current | None = None
+
+
+# What else is to be done in the transaction of some writes; it may be called again, when MongoDB asks to repeat.
+Along = Callable[[AsyncClientSession], Awaitable[None]]
+
+
+def new_id() -> str:
+    """A logical id for a first version."""
+    return str(uuid4())
 
 
 class Resources:
@@ -136,11 +154,31 @@ class Resources:
 
     async def create(self, caller: Caller, type_: str, draft: Draft) -> Version:
         """Store a first version under a new id. Raises AlreadyHeld."""
-        return await self._write(caller, type_, str(uuid4()), draft, None)
+        return await self._write(caller, Write(type_, new_id(), draft))
 
     async def replace(self, caller: Caller, current: Current, draft: Draft | None) -> Version:
         """Write the version after `current`; without draft, delete. Raises VersionChanged or AlreadyHeld."""
-        return await self._write(caller, current.type, current.id, draft, current)
+        return await self._write(caller, Write(current.type, current.id, draft, current))
+
+    async def together(self, caller: Caller, writes: Sequence[Write], *along: Along) -> tuple[Version, ...]:
+        """All these writes, each with its history and its keys, and what goes along with them; or nothing at all.
+
+        A confirmed INS that one of them gives up may be taken by another. Raises VersionChanged or AlreadyHeld.
+        """
+        planned = [_planned(caller, write) for write in writes]
+
+        async def work(session: AsyncClientSession) -> None:
+            for plan in planned:
+                await self._put(session, plan.document, plan.before)
+                await self._release(session, plan.document, plan.held - plan.holds)
+            for plan in planned:
+                await self._hold(session, plan.document, plan.holds - plan.held)
+            for also in along:
+                await also(session)
+
+        async with self._database.client.start_session() as session:
+            await session.with_transaction(work, write_concern=self._database.database.write_concern)
+        return tuple(_readable(plan.document, caller) for plan in planned)
 
     async def rewrite(self, caller: Caller, current: Current, draft: Draft) -> bool:
         """Bring a version to today's rules; answers whether it took a new version, else only its keys are made again.
@@ -153,7 +191,7 @@ class Resources:
             await self.replace(caller, current, draft)
             return True
         here = {"_id": before["_id"], "version": before["version"]}
-        keys = {"$set": {"ix": index_document(draft.conveyed, draft.reference, draft.further)}}
+        keys = {"$set": {"ix": search_keys(draft, current.updated)}}
         if not (await self._database.resources.update_one(here, keys)).matched_count:
             raise VersionChanged
         return False
@@ -162,25 +200,14 @@ class Resources:
         here: Document = {"tenant": caller.tenant, "type": type_, "live": True}
         return [here, *compiled(search, reference=caller.may(Right.REFERENCE))]
 
-    async def _write(
-        self, caller: Caller, type_: str, id_: str, draft: Draft | None, current: Current | None
-    ) -> Version:
+    async def _write(self, caller: Caller, write: Write) -> Version:
         """One document needs no transaction; a former version or a confirmed INS goes with it in one."""
-        before = current.document if current else None
-        document = version_document(caller, type_, id_, draft, before)
-        held, holds = _held(caller, before), _held(caller, document)
-        if before is None and not holds:
-            await self._database.resources.insert_one(document)
-            return _readable(document, caller)
-
-        async def work(session: AsyncClientSession) -> None:
-            await self._put(session, document, before)
-            await self._hold(session, document, holds - held)
-            await self._release(session, document, held - holds)
-
-        async with self._database.client.start_session() as session:
-            await session.with_transaction(work, write_concern=self._database.database.write_concern)
-        return _readable(document, caller)
+        plan = _planned(caller, write)
+        if plan.before is None and not plan.holds:
+            await self._database.resources.insert_one(plan.document)
+            return _readable(plan.document, caller)
+        (version,) = await self.together(caller, [write])
+        return version
 
     async def _put(self, session: AsyncClientSession, document: Document, before: Document | None) -> None:
         if before is None:
@@ -214,6 +241,22 @@ class Resources:
     async def _release(self, session: AsyncClientSession, document: Document, keys: set[str]) -> None:
         for key in keys:
             await self._database.keys.delete_one({"_id": key, "holder": document["id"]}, session=session)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The document of a write, the one before it, and the keys of the confirmed INS that each of them has."""
+
+    document: Document
+    before: Document | None
+    held: set[str]
+    holds: set[str]
+
+
+def _planned(caller: Caller, write: Write) -> _Plan:
+    before = write.over.document if write.over else None
+    document = version_document(caller, write.type, write.id, write.draft, before)
+    return _Plan(document, before, _held(caller, before), _held(caller, document))
 
 
 _READ = {"id": 1, "version": 1, "updated": 1, "conveyed": 1, "live": 1}
