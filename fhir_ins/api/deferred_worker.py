@@ -116,12 +116,12 @@ class DeferredWorker:
         """Carry out what waits in a tenant, at the pace of the settings, while it is this process's turn."""
         try:
             while not self._stopping:
-                started = time.monotonic()
                 turn = await self._deferred.take_turn(tenant, pace=self._pace)
                 if turn is None:
                     return
+                taken = time.monotonic()
                 step = await self._turn(turn)
-                rest = max(step.pause, started + self._pace - time.monotonic())
+                rest = max(step.pause, taken + self._pace - time.monotonic())
                 if not step.worked or rest > WATCHFUL_SECONDS:
                     return
                 await asyncio.sleep(rest)

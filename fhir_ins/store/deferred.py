@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -25,9 +25,6 @@ from fhir_ins.store.database import Database, Document
 from fhir_ins.store.resources import Along
 
 LEASE_SECONDS = 6.0
-
-_FIRST = timedelta(seconds=1)  # INSi has just failed
-
 
 class AlreadyWaiting(Exception):
     """A call of the same key waits already."""
@@ -120,7 +117,7 @@ class DeferredCalls:
 
     def put(self, call: WaitingCall) -> Along:
         """Have it wait. Raises AlreadyWaiting, in the transaction it goes along with."""
-        document = {"_id": f"{call.tenant}/{call.key}", **asdict(call), "due": datetime.now(UTC) + _FIRST}
+        document = {"_id": f"{call.tenant}/{call.key}", **asdict(call), "due": call.since}
 
         async def along(session: AsyncClientSession) -> None:
             try:

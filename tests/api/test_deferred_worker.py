@@ -1,0 +1,258 @@
+"""How what was deferred is carried out: in order, at a bounded pace, by one process at a time, and never lost."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pymongo
+import pytest
+from deferrals import (
+    BROKEN,
+    DEFER,
+    FETCH,
+    NOWHERE,
+    PEOPLE,
+    QUICK,
+    Gate,
+    Json,
+    deferred,
+    ended,
+    outputs,
+    patients,
+    read,
+    tasks,
+    told,
+    until,
+)
+from people import patient, traits
+from servers import StartServer, serving
+
+from fhir_ins.settings import Settings
+from fhir_ins.store.mongod import Mongod, free_port
+
+
+@pytest.fixture
+async def away(start_server: StartServer) -> httpx.AsyncClient:
+    """A server whose INSi is away, and that carries nothing out."""
+    return await start_server(insi_endpoint=NOWHERE, insi_deferred_per_minute=0)
+
+
+@pytest.fixture
+async def held(settings: Settings) -> AsyncIterator[Gate]:
+    """INSi, behind a gate."""
+    async with Gate(str(settings.insi_endpoint)).standing() as closed:
+        yield closed
+
+
+def modified(task: Json) -> datetime:
+    return datetime.fromisoformat(task["lastModified"])
+
+
+async def test_the_oldest_goes_first_whoever_carries_it_out(start_server: StartServer, away: httpx.AsyncClient) -> None:
+    paths = [await deferred(away, asked) for asked in PEOPLE]
+    for _ in range(3):
+        fhir = await start_server(insi_deferred_per_minute=QUICK)
+    done = [await ended(fhir, path) for path in paths]
+    assert [outputs(task, "result") for task in done] == [["found"]] * 4 + [["not-found"]] * 2
+    assert [len(outputs(task, "messageId")) for task in done] == [1] * len(PEOPLE)  # each was carried out once
+    assert sorted(done, key=modified) == done
+
+
+async def test_no_more_calls_are_made_a_minute_than_the_setting_says(
+    start_server: StartServer, away: httpx.AsyncClient
+) -> None:
+    paths = [await deferred(away, asked) for asked in PEOPLE]
+    for _ in range(2):
+        fhir = await start_server(insi_deferred_per_minute=300)
+    moments = [modified(await ended(fhir, path)) for path in paths]
+    assert (moments[-1] - moments[0]).total_seconds() > 0.2 * (len(PEOPLE) - 1) * 0.9
+
+
+async def test_while_insi_is_away_the_task_says_so_and_an_answer_to_anybody_ends_the_pause(
+    settings: Settings, start_server: StartServer, mongod: Mongod
+) -> None:
+    port = free_port()
+    fhir = await start_server(insi_endpoint=f"https://localhost:{port}/lps", insi_deferred_per_minute=QUICK)
+    path = await deferred(fhir)
+    waiting = await until(fhir, path, lambda task: "statusReason" in task)
+    assert (waiting["status"], waiting["meta"]["versionId"]) == ("in-progress", "3")
+    assert told(waiting) == "INSi does not answer: it will be asked again."
+    with pymongo.MongoClient[Json](mongod.uri) as client:
+        turn = {"_id": f"deferred-turn/{settings.tenant}", "failures": 2}
+        while client["tests"]["server"].find_one(turn) is None:  # asked again in vain: the pause is of 4 s now
+            assert await read(fhir, path) == waiting
+    back = Gate(str(settings.insi_endpoint))
+    back.opened.set()
+    async with back.standing(port):
+        asked = traits("HOUILLES", ["PIERRE"], "male", "1993-01-27")
+        assert (await fhir.post(FETCH, json=asked)).status_code == 200
+        done = await ended(fhir, path, within=2)
+    assert (done["status"], outputs(done, "result")) == ("completed", ["found"])
+    assert "statusReason" not in done
+
+
+async def test_a_server_configured_wrongly_loses_nothing(
+    settings: Settings, start_server: StartServer, away: httpx.AsyncClient
+) -> None:
+    path = await deferred(away)
+    changes = {"insi_idam": "UNKNOWN", "insi_deferred_per_minute": QUICK}
+    async with serving(Settings(**{**settings.model_dump(), **changes})):
+        waiting = await until(away, path, lambda task: "statusReason" in task)
+    assert waiting["status"] == "in-progress"
+    assert "operator must act" in told(waiting)
+    assert {found["code"] for found in waiting["statusReason"]["coding"]} == {"siram_100", "desir_550"}
+    fhir = await start_server(insi_deferred_per_minute=QUICK)
+    assert (await ended(fhir, path))["status"] == "completed"
+
+
+async def test_one_on_whom_insi_itself_fails_lets_the_others_pass(
+    start_server: StartServer, away: httpx.AsyncClient
+) -> None:
+    broken, other = await deferred(away, BROKEN), await deferred(away)
+    fhir = await start_server(insi_deferred_per_minute=QUICK)
+    asked = traits("HOUILLES", ["PIERRE"], "male", "1993-01-27")
+    async with asyncio.timeout(10):
+        while (await read(fhir, other))["status"] != "completed":
+            assert (await fhir.post(FETCH, json=asked)).status_code == 200
+    waiting = await read(fhir, broken)
+    assert waiting["status"] == "in-progress"
+    assert {found["code"] for found in waiting["statusReason"]["coding"]} == {"siram_40", "insi_102"}
+
+
+# What happens under a call
+
+
+async def test_a_patient_changed_under_the_call_is_asked_about_again(
+    start_server: StartServer, away: httpx.AsyncClient, held: Gate
+) -> None:
+    created = (await away.post("/Patient", json=patient())).json()
+    path = await deferred(away, DEFER, f"/Patient/{created['id']}/$ins-fetch")
+    fhir = await start_server(insi_endpoint=held.url, insi_deferred_per_minute=QUICK)
+    await held.reached()
+    ecetinsi = patient(
+        id=created["id"],
+        name=[{"use": "official", "family": "ECETINSI", "given": ["PIERRE-ALAIN"]}],
+        gender="male",
+        birthDate="2009-07-14",
+    )
+    assert (await away.put(f"/Patient/{created['id']}", json=ecetinsi)).status_code == 200
+    held.opened.set()
+    assert outputs(await ended(fhir, path), "result") == ["found"]
+    assert (await read(fhir, f"/Patient/{created['id']}"))["name"][0]["family"] == "ECETINSI"
+
+
+async def test_what_is_withdrawn_under_the_call_is_written_nowhere(
+    start_server: StartServer, away: httpx.AsyncClient, held: Gate
+) -> None:
+    path, other = await deferred(away), await deferred(away, PEOPLE[4])
+    fhir = await start_server(insi_endpoint=held.url, insi_deferred_per_minute=QUICK)
+    await held.reached()
+    assert (await away.delete(path)).status_code == 204
+    held.opened.set()
+    await ended(fhir, other)
+    assert (await fhir.get(path)).status_code == 410
+    assert {found["meta"]["versionId"] for found in await patients(fhir)} == {"1"}
+
+
+async def test_a_server_that_stops_ends_the_call_it_has_begun(
+    settings: Settings, away: httpx.AsyncClient, held: Gate
+) -> None:
+    first, second = await deferred(away), await deferred(away, PEOPLE[1])
+    changed = {"insi_endpoint": held.url, "insi_deferred_per_minute": QUICK}
+    async with serving(Settings(**{**settings.model_dump(), **changed})):
+        await held.reached()
+        asyncio.get_running_loop().call_later(0.2, held.opened.set)
+    assert (await read(away, first))["status"] == "completed"
+    assert (await read(away, second))["status"] == "requested"
+
+
+# Processes that are killed
+
+
+@contextmanager
+def process(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`fhir-ins serve` as a process of its own, and its base URL."""
+    port = free_port()
+    values = {
+        "mongodb_uri": settings.mongodb_uri.get_secret_value(),
+        "mongodb_database": settings.mongodb_database,
+        "tenant": settings.tenant,
+        "rights": ",".join(settings.rights),
+        "insi_endpoint": str(settings.insi_endpoint),
+        "insi_pkcs12": str(settings.insi_pkcs12),
+        "insi_pkcs12_passphrase": settings.insi_pkcs12_passphrase.get_secret_value(),
+        "insi_trust": str(settings.insi_trust),
+        "insi_idam": settings.insi_idam,
+        "port": str(port),
+        **changes,
+    }
+    environment = {**os.environ, **{f"FHIR_INS_{name.upper()}": value for name, value in values.items()}}
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "fhir_ins", "serve"]
+        running = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield running, f"http://127.0.0.1:{port}/fhir"
+    finally:
+        running.kill()
+        running.wait()
+
+
+async def test_another_takes_over_from_a_process_that_is_killed_in_the_middle(
+    settings: Settings, start_server: StartServer, away: httpx.AsyncClient, held: Gate, tmp_path: Path
+) -> None:
+    paths = [await deferred(away, asked) for asked in PEOPLE[:2]]
+    with process(settings, tmp_path / "log", insi_endpoint=held.url) as (running, _):
+        await held.reached()
+        assert [(await read(away, path))["status"] for path in paths] == ["in-progress", "requested"]
+        running.kill()
+    fhir = await start_server(insi_deferred_per_minute=QUICK)
+    done = [await ended(fhir, path) for path in paths]
+    assert [outputs(task, "result") for task in done] == [["found"], ["found"]]
+    assert len(await patients(fhir)) == 2
+
+
+async def test_nothing_is_half_written_by_a_process_that_is_killed(
+    settings: Settings, mongod: Mongod, tmp_path: Path
+) -> None:
+    def asked(number: int) -> Json:
+        return traits("HOUILLES", ["PIERRE"], "male", f"19{number // 12:02}-{number % 12 + 1:02}-01", defer=True)
+
+    changes = {"insi_endpoint": NOWHERE, "insi_deferred_per_minute": "0"}
+    with process(settings, tmp_path / "log", **changes) as (running, url):
+        async with httpx.AsyncClient(base_url=url, transport=httpx.AsyncHTTPTransport(retries=9)) as fhir:
+            await fhir.get("/metadata")  # tried again while the server starts
+        async with httpx.AsyncClient(base_url=url, timeout=30) as fhir:
+            sent = [asyncio.create_task(fhir.post(FETCH, json=asked(number))) for number in range(200)]
+            for first in list(asyncio.as_completed(sent))[:20]:
+                assert (await first).status_code == 202
+            running.kill()
+            answers = await asyncio.gather(*sent, return_exceptions=True)
+    acknowledged = {
+        answer.headers["content-location"].rpartition("/")[2]
+        for answer in answers
+        if isinstance(answer, httpx.Response)
+    }
+    with pymongo.MongoClient[Json](mongod.uri) as client:
+        database, here = client["tests"], {"tenant": settings.tenant}
+        waiting = list(database["deferred"].find(here))
+        stored = list(database["resources"].find(here))
+    assert 20 <= len(acknowledged) <= len(waiting) < 200
+    assert acknowledged <= {found["task"] for found in waiting}
+    for type_, name in (("Patient", "patient"), ("Task", "task")):
+        ids = sorted(found["id"] for found in stored if found["type"] == type_)
+        assert ids == sorted(found[name] for found in waiting)
+
+
+async def test_another_tenant_has_other_tasks(start_server: StartServer, away: httpx.AsyncClient) -> None:
+    path = await deferred(away)
+    stranger = await start_server(tenant="stranger", insi_deferred_per_minute=QUICK)
+    assert (await stranger.get(path)).status_code == 404
+    assert await tasks(stranger, _id=path.removeprefix("/Task/")) == []
+    assert (await stranger.delete(path)).status_code == 204
+    assert (await read(away, path))["status"] == "requested"
