@@ -1,5 +1,6 @@
 """Reading what INSi answers, one file for each liberty the wire takes."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,47 @@ def test_an_identity_is_read_whatever_the_prefixes_and_the_missing_parts(file, m
     assert numbers(found) == [matricule]
     assert found.traits == traits
     assert found.warnings == ()
+
+
+ENVELOPE = (ANSWERS / "found_env_body.xml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "liberty",
+    [
+        lambda body: b"\xef\xbb\xbf" + body,
+        lambda body: b"\n \t\r\n" + body,
+        lambda body: b"\xef\xbb\xbf\n" + body + b"\n\n",
+        lambda body: body.decode().replace('encoding="UTF-8"', "").encode("utf-16"),
+        lambda body: body.replace(b"soap:", b"SOAP-ENV:").replace(b":soap=", b":SOAP-ENV="),
+        lambda body: body.replace(b"<RESULTAT xmlns=", b"<RESULTAT xmlns:x='urn:other' xmlns="),
+        lambda body: body.replace(b"<TIQ>", b"<TIQ><!-- traits -->"),
+        lambda body: body.replace(b"<NomNaissance>ADRUN", b"<NomNaissance><![CDATA[ADRUN]]>"),
+    ],
+    ids=["BOM", "white space", "both", "UTF-16", "SOAP-ENV", "declarations", "comment", "CDATA"],
+)
+def test_an_identity_is_read_however_the_document_is_written(liberty):
+    assert liberty(ENVELOPE) != ENVELOPE
+    assert read(liberty(ENVELOPE), 200) == read(ENVELOPE, 200)
+    assert read(ENVELOPE, 200).traits == ZOE
+
+
+def test_every_prefix_may_be_another():
+    body = re.sub(rb"<(/?)(CR|CodeCR|LibelleCR|INDIVIDU|RESULTAT)>", rb"<\1any:\2>", ENVELOPE)
+    body = body.replace(b"<RESULTAT ", b'<any:RESULTAT xmlns:any="http://www.cnamts.fr/INSiResultat" ')
+    assert b"<any:INDIVIDU>" in body
+    assert read(body, 200) == read(ENVELOPE, 200)
+
+
+def test_a_matricule_is_found_only_in_its_own_namespace():
+    body = ENVELOPE.replace(b"INSiResultat", b"INSiAutre")
+    assert read(body, 200).text == "INSi answered HTTP 200 with an envelope that holds neither RESULTAT nor a fault."
+
+
+def test_an_identity_that_comes_with_an_error_status_is_kept_with_a_warning():
+    found = answer("found_env_body.xml", 500)
+    assert found.traits == ZOE
+    assert found.warnings == ("The identity came with HTTP 500.",)
 
 
 def test_the_authority_is_the_one_the_answer_names():
@@ -161,6 +203,7 @@ def test_compte_rendu_01_and_02_are_answers():
             "Le champ nom de naissance est obligatoire",
         ),
         ("fault_no_detail.xml", FaultKind.TRANSIENT, None, None, None, "Le service est fermé."),
+        ("fault_other_detail.xml", FaultKind.TRANSIENT, "siram_40", None, None, "Le service est fermé."),
     ],
 )
 @pytest.mark.parametrize("status", [500, 200])
