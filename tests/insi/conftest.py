@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lxml import etree
 
 from fhir_ins.insi.certificate import ClientCertificate, load_certificate
 from fhir_ins.insi.contract import ADDRESSING_NAMESPACE, BAM_NAMESPACE, LPS_NAMESPACE
+from fhir_ins.insi.port import Witness
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.simulator.pki import Pki, ensure_pki
 from fhir_ins.simulator.service import DEFAULT_IDAM
@@ -70,8 +72,9 @@ async def connect(configuration: SoapConfiguration) -> AsyncIterator[Connect]:
     """Makes adapters for the simulator, or for what the changes to the configuration say."""
     made: list[SoapAdapter] = []
 
-    def make(**changes: object) -> SoapAdapter:
-        made.append(SoapAdapter(replace(configuration, **changes)))  # type: ignore[arg-type]
+    def make(*, now: datetime | None = None, witness: Witness | None = None, **changes: object) -> SoapAdapter:
+        clock = {"clock": lambda: now} if now else {}
+        made.append(SoapAdapter(replace(configuration, **changes), witness=witness, **clock))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -85,6 +88,7 @@ class Received:
 
     content_type: str
     body: bytes
+    certified: bool
 
 
 class Wire:
@@ -101,9 +105,11 @@ class Wire:
         self._stopped = threading.Event()
         self._server: ThreadingHTTPServer | None = None
 
-    def answers(self, status: int, body: bytes, host: str = "127.0.0.1") -> str:
+    def answers(self, status: int, body: bytes, host: str = "127.0.0.1", media_type: str | None = None) -> str:
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
+            if media_type:
+                handler.send_header("Content-Type", media_type)
             handler.send_header("Content-Length", str(len(body)))
             handler.end_headers()
             handler.wfile.write(body)
@@ -132,6 +138,11 @@ class Wire:
             handler.wfile.write(body)
 
         return self._start(answer)
+
+    def one_way(self) -> "Wire":
+        """Let clients in who show no certificate."""
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+        return self
 
     def silent(self) -> str:
         return self._start(lambda _: self._stopped.wait())
@@ -175,7 +186,8 @@ class Wire:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                wire.requests.append(Received(self.headers["Content-Type"], body))
+                certified = bool(self.connection.getpeercert())  # type: ignore[attr-defined]
+                wire.requests.append(Received(self.headers["Content-Type"], body, certified))
                 try:
                     behave(self)
                 except OSError:  # the client has given up

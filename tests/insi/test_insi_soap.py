@@ -8,14 +8,21 @@ from uuid import UUID
 import pytest
 import structlog
 
+from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, load_certificate
-from fhir_ins.insi.port import ByTraits, Fault, FaultKind, Found, Requester
+from fhir_ins.insi.port import ByTraits, ByVitale, Fault, FaultKind, Found, InsNumber, Requester, Verify
 from fhir_ins.insi.soap import SoapAdapter
+from fhir_ins.insi.verification import VerificationContract
 from fhir_ins.simulator.pki import ensure_pki
 
 ZOE = Traits("ADRUN", ("ZOE",), "F", "1975-12-31", None)
 LEONARDO = Traits("DE VINCI", ("LEONARDO", "PIERO"), "M", "2014-02-01", "63220")
+
+BY_TRAITS = ByTraits(ZOE, ("ZOE",))
+BY_VITALE = ByVitale(Matricule("2751263220749", "74"), None, "ADRUN", "1975-12-31", "1")
+VERIFY = Verify(InsNumber(Matricule("2751263220749", "74"), "1.2.250.1.213.1.4.8"), ZOE)
+ANSWERS = Path(__file__).parent / "answers"
 
 WHO = Requester("tests", "a-test")
 
@@ -87,12 +94,26 @@ async def test_ids_are_fresh_in_every_request(wire, connect):
     assert len(set(first + second)) == 6
 
 
-async def test_a_request_names_its_action_and_its_media_type(wire, connect):
-    await outcome_with(connect(endpoint=wire.answers(200, b"")))
-    assert wire.requests[0].content_type == (
-        "application/soap+xml; charset=utf-8; "
-        'action="urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite"'
-    )
+@pytest.mark.parametrize("question", [BY_TRAITS, BY_VITALE, VERIFY], ids=lambda question: question.operation.value)
+async def test_a_request_names_its_action_and_its_media_type(wire, connect, question):
+    insi = connect(endpoint=wire.answers(200, b""), verification=VerificationContract())
+    call = await insi.ask(question, WHO, within=20)
+    action = f"urn:ServiceIdentiteCertifiee:1.0.0:{question.operation}"
+    assert wire.requests[0].content_type == f'application/soap+xml; charset=utf-8; action="{action}"'
+    assert wire.requests[0].body.count(action.encode()) == 1
+    assert call.operation is question.operation
+
+
+async def test_an_answer_is_read_whatever_media_type_it_claims(wire, connect):
+    body = (ANSWERS / "found_env_body.xml").read_bytes()
+    assert isinstance(await outcome_with(connect(endpoint=wire.answers(200, body, media_type="text/html"))), Found)
+
+
+async def test_the_proxy_of_the_environment_is_used_unless_it_is_bypassed(connect, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    assert "cannot be reached" in (await outcome_with(connect())).text
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    assert isinstance(await outcome_with(connect()), Found)
 
 
 async def test_ids_and_time_can_be_chosen(wire, configuration):
