@@ -84,11 +84,15 @@ async def connect(configuration: SoapConfiguration) -> AsyncIterator[Connect]:
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came over the wire."""
+    """A request as it came over the wire, and the serial number of the client's certificate."""
 
     content_type: str
     body: bytes
-    certified: bool
+    serial: int | None  # of the client's certificate
+
+    @property
+    def certified(self) -> bool:
+        return self.serial is not None
 
 
 class Wire:
@@ -186,8 +190,9 @@ class Wire:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                certified = bool(self.connection.getpeercert())  # type: ignore[attr-defined]
-                wire.requests.append(Received(self.headers["Content-Type"], body, certified))
+                certificate = self.connection.getpeercert()  # type: ignore[attr-defined]
+                serial = int(certificate["serialNumber"], 16) if certificate else None
+                wire.requests.append(Received(self.headers["Content-Type"], body, serial))
                 try:
                     behave(self)
                 except OSError:  # the client has given up
@@ -210,11 +215,26 @@ class _Server(ThreadingHTTPServer):
         pass
 
 
+OpenWire = Callable[[Pki], Wire]
+
+
 @pytest.fixture
-def wire(pki: Pki) -> Iterator[Wire]:
-    server = Wire(pki)
-    yield server
-    server.stop()
+def open_wire() -> Iterator[OpenWire]:
+    """Makes such servers with the files of a PKI; `authority` is whose clients they let in."""
+    made: list[Wire] = []
+
+    def make(pki: Pki) -> Wire:
+        made.append(Wire(pki))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def wire(open_wire: OpenWire, pki: Pki) -> Wire:
+    return open_wire(pki)
 
 
 @pytest.fixture(scope="session")
