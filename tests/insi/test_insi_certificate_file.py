@@ -230,8 +230,8 @@ Adapting = Callable[..., SoapAdapter]
 
 
 @pytest.fixture
-async def adapting(configuration: SoapConfiguration, clock: Clock, file: Path) -> AsyncIterator[Adapting]:
-    """Makes adapters whose certificate is that of `file`, whatever it becomes."""
+async def adapting(configuration: SoapConfiguration, clock: Clock, file: Path, open_wire) -> AsyncIterator[Adapting]:
+    """Makes adapters whose certificate is that of `file`, whatever it becomes; closed before the servers stop."""
     made: list[SoapAdapter] = []
 
     def make(endpoint: str, **changes: object) -> SoapAdapter:
