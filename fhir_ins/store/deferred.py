@@ -26,6 +26,7 @@ from fhir_ins.store.resources import Along
 
 LEASE_SECONDS = 6.0
 
+
 class AlreadyWaiting(Exception):
     """A call of the same key waits already."""
 
