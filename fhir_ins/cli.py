@@ -145,12 +145,24 @@ def simulator(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8443,
     directory: Annotated[Path, typer.Option(help="Where its throw-away PKI is, or will be.")] = Path(".sandbox/pki"),
     idam: Annotated[str | None, typer.Option(help="The IDAM it knows; any other one gets desir_550.")] = None,
+    behaviour: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="How it behaves (docs/insi.md); may be repeated.")
+    ] = None,
 ) -> None:
-    """Run the INSi simulator: SOAP over mTLS, the official fictitious identities."""
+    """Run the INSi simulator: SOAP over mTLS, the official fictitious identities.
+
+    A behaviour (fault=insi_102, wire=reset, delay=0.3…) can also be the query string of its /lps, for one request, or
+    be put to its /control as JSON, for all.
+    """
+    from fhir_ins.simulator.behaviour import UnknownBehaviour, parse_options
     from fhir_ins.simulator.server import serve as serve_simulator
     from fhir_ins.simulator.service import DEFAULT_IDAM
 
-    serve_simulator(host, port, directory, idam or DEFAULT_IDAM)
+    try:
+        behaves = parse_options(behaviour or ())
+    except UnknownBehaviour as error:
+        _fail(str(error))
+    serve_simulator(host, port, directory, idam or DEFAULT_IDAM, behaves)
 
 
 @cli.command()

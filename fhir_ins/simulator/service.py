@@ -1,128 +1,113 @@
 """The téléservice itself: POST /lps, a SOAP 1.2 request in, an answer out.
 
-Source: contract DESIR_ICIR_EXP 1.5.0, operation rechercherInsAvecTraitsIdentite. Requests are held to the
-contract more strictly than the live service holds them, so that a mistake of ours shows here first.
+Source: contract DESIR_ICIR_EXP 1.5.0, operations rechercherInsAvecTraitsIdentite and rechercherInsAvecCarteVitale; the
+unitary verification of INSi Lot 2, as far as it is known. Requests are held to the contract more strictly than the
+live service holds them, so that a mistake of ours shows here first.
 """
 
-import re
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
-from lxml import etree
+from cryptography import x509
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from fhir_ins.insi.contract import (
-    ADDRESSING_NAMESPACE,
-    BAM_NAMESPACE,
-    LPS_NAMESPACE,
-    SEARCH_BY_TRAITS_ACTION,
-    SOAP_NAMESPACE,
-    TRAITS_NAMESPACE,
-    schema,
-)
 from fhir_ins.insi.contract.documents import LARGEST, Unreadable, parse
-from fhir_ins.simulator import answers
+from fhir_ins.simulator import answers, operations
 from fhir_ins.simulator.answers import Answer
-from fhir_ins.simulator.identities import Asked, is_broken, matches
+from fhir_ins.simulator.authentication import Caller, Peer, authenticate
+from fhir_ins.simulator.behaviour import Behaviour, UnknownBehaviour
+from fhir_ins.simulator.control import Control
+from fhir_ins.simulator.faults import ACCESS_TOO_LOW, ERRORS, UNKNOWN_SOFTWARE
+from fhir_ins.simulator.refusal import Refused
+from fhir_ins.simulator.replay import Memory
+from fhir_ins.simulator.rules import Sent, held, opened
+from fhir_ins.simulator.wire import Outgoing, peer_of
 
 DEFAULT_IDAM = "SIMULATEUR01"
 
-_MESSAGE_ID = re.compile(r"uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_HEADERS = (
-    (ADDRESSING_NAMESPACE, "Action"),
-    (ADDRESSING_NAMESPACE, "MessageID"),
-    (BAM_NAMESPACE, "ContexteBAM"),
-    (LPS_NAMESPACE, "ContexteLPS"),
-)
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a request that keeps the contract asks."""
+class Teleservice:
+    """INSi: it knows one calling software, and the authorities of the cards that sign."""
 
-    message_id: str
-    idam: str
-    traits: etree._Element
+    def __init__(
+        self,
+        idam: str = DEFAULT_IDAM,
+        authorities: Sequence[x509.Certificate] = (),
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._idam = idam
+        self._authorities = authorities
+        self._clock = clock
+        self._memory = Memory()
+
+    def answer(self, body: bytes, content_type: str, peer: Peer | None, behaviour: Behaviour | None = None) -> Answer:
+        """The answer to the bytes of a request from a client with that certificate; never raises."""
+        behaviour = behaviour or Behaviour()
+        try:
+            sent, caller = self._accepted(body, content_type, peer)
+        except Unreadable as instead:
+            return answers.refusal(f"The simulator received {instead}.", behaviour)
+        except Refused as rule:
+            return answers.refusal(str(rule), behaviour)
+        if behaviour.fault:
+            return answers.fault(ERRORS[behaviour.fault], sent.message_id, behaviour)
+        if not caller.may_call:
+            return answers.fault(ACCESS_TOO_LOW, sent.message_id, behaviour)
+        if sent.idam != self._idam:
+            return answers.fault(UNKNOWN_SOFTWARE, sent.message_id, behaviour)
+        try:
+            return operations.answer(sent, caller, behaviour)
+        except Refused as rule:
+            return answers.refusal(str(rule), behaviour)
+
+    def _accepted(self, body: bytes, content_type: str, peer: Peer | None) -> tuple[Sent, Caller]:
+        """The request that keeps all rules, and who sent it; only such a request is remembered."""
+        now = self._clock()
+        envelope = opened(parse(body))
+        sent = held(envelope, content_type, now)
+        caller = authenticate(envelope.header, peer, self._authorities, now)
+        if not set(sent.emetteurs) <= set(caller.emetteurs):
+            raise Refused("The Emetteur of both contexts is the OU of the client certificate, or the NameID.")
+        self._memory.note(sent.identifiers)
+        return sent, caller
 
 
-def application(idam: str = DEFAULT_IDAM) -> Starlette:
-    """The ASGI application; it knows one calling software, by its `idam`."""
+def application(teleservice: Teleservice, start: Behaviour | None = None) -> Starlette:
+    """The ASGI application: the téléservice at /lps, and at /control how it behaves, at first as `start` says."""
+    control = Control(start or Behaviour())
 
     async def lps(request: Request) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                break
-        answer = answer_to(bytes(body), request.headers.get("content-type", ""), idam)
-        return Response(answer.body, answer.status, media_type="application/soap+xml; charset=utf-8")
+        try:
+            behaviour = control.behaviour(request.query_params.multi_items())
+        except UnknownBehaviour as error:
+            return PlainTextResponse(str(error), 400)
+        body = await _bounded(request)
+        answer = teleservice.answer(body, request.headers.get("content-type", ""), peer_of(request.scope), behaviour)
+        if behaviour.delay:
+            await asyncio.sleep(behaviour.delay)
+        return Outgoing(answer, behaviour.wire)
 
-    return Starlette(routes=[Route("/lps", lps, methods=["POST"])])
-
-
-def answer_to(body: bytes, content_type: str, idam: str = DEFAULT_IDAM) -> Answer:
-    """The answer to the bytes of a request; never raises."""
-    if not content_type.startswith("application/soap+xml"):
-        return answers.refusal("A SOAP 1.2 request has the content type application/soap+xml.")
-    try:
-        question = _question(parse(body))
-    except Unreadable as instead:
-        return answers.refusal(f"The simulator received {instead}.")
-    if question.idam != idam:
-        return answers.fault(answers.UNKNOWN_SOFTWARE, question.message_id)
-    return _search(question)
+    return Starlette(
+        routes=[
+            Route("/lps", lps, methods=["POST"]),
+            Route("/control", control.endpoint, methods=["GET", "PUT", "DELETE"]),
+        ]
+    )
 
 
-def _question(root: etree._Element) -> Question:
-    header = root.find(f"{{{SOAP_NAMESPACE}}}Header")
-    body = root.find(f"{{{SOAP_NAMESPACE}}}Body")
-    if root.tag != f"{{{SOAP_NAMESPACE}}}Envelope" or header is None or body is None:
-        raise Unreadable("something other than a SOAP 1.2 envelope with header and body")
-    action, message, _, lps = (_header(header, namespace, name) for namespace, name in _HEADERS)
-    if action.text != SEARCH_BY_TRAITS_ACTION:
-        raise Unreadable("a wsa:Action it does not know")
-    if not _MESSAGE_ID.fullmatch(message.text or ""):
-        raise Unreadable("a wsa:MessageID that is not uuid: and a UUID")
-    if len(body) != 1 or not schema(TRAITS_NAMESPACE).validate(body[0]):
-        raise Unreadable("a body that is not a valid RECSANSVITALE")
-    idam = lps.findtext(f"{{{LPS_NAMESPACE}}}LPS/{{{LPS_NAMESPACE}}}IDAM") or ""
-    return Question(str(message.text), idam, body[0])
-
-
-def _header(header: etree._Element, namespace: str, name: str) -> etree._Element:
-    elements = header.findall(f"{{{namespace}}}{name}")
-    if len(elements) != 1 or not schema(namespace).validate(elements[0]):
-        raise Unreadable(f"a header without one valid {name}")
-    return elements[0]
-
-
-def _search(question: Question) -> Answer:
-    family, sex = _text(question, "NomNaissance"), _text(question, "Sexe")
-    prenoms = question.traits.iterfind(f"{{{TRAITS_NAMESPACE}}}Prenom")
-    given = tuple(name for prenom in prenoms for name in (prenom.text or "").split())
-    birth_date = _text(question, "DateNaissance")
-    if not family:
-        return answers.fault(answers.NAME_MISSING, question.message_id)
-    if sex not in ("F", "M"):
-        return answers.fault(answers.SEX_WRONG, question.message_id)
-    if not given or not birth_date:
-        return answers.refusal("The simulator received traits without a given name or a birth date.")
-    asked = Asked(family, given, sex, birth_date, _text(question, "LieuNaissance"))
-    if is_broken(asked):
-        return answers.fault(answers.SEARCH_FAILED, question.message_id)
-    return _report(asked)
-
-
-def _report(asked: Asked) -> Answer:
-    people = matches(asked)
-    if not people:
-        return answers.nobody()
-    if len(people) > 1 or (people[0].common and asked.birth_place is None):
-        return answers.several()
-    return answers.found(people[0])
-
-
-def _text(question: Question, name: str) -> str | None:
-    return question.traits.findtext(f"{{{TRAITS_NAMESPACE}}}{name}") or None
+async def _bounded(request: Request) -> bytes:
+    """The body, or as much of it as shows that it is too large to be a request."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            break
+    return bytes(body)

@@ -17,6 +17,8 @@ SECURITY_NAMESPACE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-ws
 TRAITS_NAMESPACE = "http://www.cnamts.fr/INSiRecSans"
 VITALE_NAMESPACE = "http://www.cnamts.fr/INSiRecVit"
 RESULT_NAMESPACE = "http://www.cnamts.fr/INSiResultat"
+VERIFICATION_NAMESPACE = "http://www.cnamts.fr/INSiLot2/REQUnitaire"
+VERDICT_NAMESPACE = "http://www.cnamts.fr/INSiLot2/REPUnitaire"
 
 SEARCH_BY_TRAITS = "rechercherInsAvecTraitsIdentite"
 SEARCH_BY_TRAITS_ACTION = f"urn:ServiceIdentiteCertifiee:1.0.0:{SEARCH_BY_TRAITS}"
@@ -36,6 +38,8 @@ _SCHEMA_FILES = {
     TRAITS_NAMESPACE: "recherche-traits.xsd",
     VITALE_NAMESPACE: "recherche-vitale.xsd",
     RESULT_NAMESPACE: "resultat.xsd",
+    VERIFICATION_NAMESPACE: "verification-requete.xsd",
+    VERDICT_NAMESPACE: "verification-reponse.xsd",
 }
 
 
