@@ -1,11 +1,12 @@
 """The adapter in both modes over real TLS: whose assertion goes out, what is never sent, who sees the exchange."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
-from insi_assertions import HOLDER, NOW, holds, signed
+from insi_assertions import HOLDER, holds
+from insi_assertions import signed as signed_at
 from lxml import etree
 
 from fhir_ins.ins.matricule import Matricule
@@ -36,6 +37,12 @@ NUMBER = Matricule("2751263220749", "74")
 BY_TRAITS = ByTraits(ZOE, ("ZOE",))
 VERIFY = Verify(InsNumber(NUMBER, "1.2.250.1.213.1.4.8"), ZOE)
 WHO = Requester("tests", "a-test")
+
+NOW = datetime.now(UTC).replace(microsecond=0)  # the organisation's certificate is valid now
+
+
+async def signed(name_id: str = HOLDER, *, age: timedelta = timedelta()) -> bytes:
+    return await signed_at(name_id, age=age, now=NOW)
 
 
 def by_vitale(assertion: bytes | None) -> ByVitale:
