@@ -19,9 +19,11 @@ from fhir_ins.artifacts import profiles
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.evidence import evidence_keys, witness_for
 from fhir_ins.fhir.structure import validate
-from fhir_ins.insi.certificate import load_certificate
+from fhir_ins.insi.assertion_source import load_source
+from fhir_ins.insi.certificate_file import CertificateFile
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
 from fhir_ins.insi.teleservice import Rules, Teleservice
+from fhir_ins.insi.verification import NAMES, VerificationContract
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
@@ -123,11 +125,12 @@ def insi_configuration(settings: Settings) -> SoapConfiguration | None:
     """What the settings say of the téléservice, the certificate loaded; None when no endpoint is set."""
     if settings.insi_endpoint is None:
         return None
-    if settings.insi_pkcs12 is None:
-        raise ValueError("FHIR_INS_INSI_PKCS12 is needed with FHIR_INS_INSI_ENDPOINT: the organisation's certificate.")
+    verification = None
+    if settings.insi_verification_wsdl:
+        verification = VerificationContract(settings.insi_verification_wsdl, settings.insi_verification_names or NAMES)
     return SoapConfiguration(
         endpoint=str(settings.insi_endpoint),
-        certificate=load_certificate(settings.insi_pkcs12, settings.insi_pkcs12_passphrase.get_secret_value()),
+        certificate=_organisation_s(settings),
         trust=settings.insi_trust,
         idam=settings.insi_idam,
         lps_name=settings.insi_lps_name,
@@ -137,4 +140,16 @@ def insi_configuration(settings: Settings) -> SoapConfiguration | None:
         given_names_joined=settings.insi_given_names_joined,
         connect_timeout=settings.insi_connect_timeout,
         total_timeout=settings.insi_total_timeout,
+        wsdl=settings.insi_wsdl,
+        verification=verification,
+        assertions=load_source(settings.insi_assertion_source) if settings.insi_assertion_source else None,
     )
+
+
+def _organisation_s(settings: Settings) -> CertificateFile | None:
+    """The organisation's certificate; None where professionals' cards speak."""
+    if settings.insi_mode == "cpx":
+        return None
+    if settings.insi_pkcs12 is None:
+        raise ValueError("FHIR_INS_INSI_PKCS12 is needed with FHIR_INS_INSI_ENDPOINT: the organisation's certificate.")
+    return CertificateFile(settings.insi_pkcs12, settings.insi_pkcs12_passphrase.get_secret_value())

@@ -48,6 +48,21 @@ class Settings(BaseSettings):
         (), description="Further IG packages whose profiles are judged: .tgz files, comma-separated."
     )
     insi_endpoint: HttpUrl | None = Field(None, description="The téléservice INSi; without it $ins-fetch answers 502.")
+    insi_mode: Literal["certificate", "cpx"] = Field(
+        "certificate",
+        description="Who speaks to INSi: the organisation by its certificate, or professionals by their CPx cards.",
+    )
+    insi_assertion_source: str = Field(
+        "",
+        description="CPx mode: where an AssertionPS comes from when the caller gives none, package.module:factory.",
+    )
+    insi_wsdl: Path | None = Field(None, description="The official WSDL of the recherche; else our own wording of it.")
+    insi_verification_wsdl: Path | None = Field(
+        None, description="The official WSDL of the unitary verification; without it $ins-verify compares a search."
+    )
+    insi_verification_names: Path | None = Field(
+        None, description="TOML file that maps the names of that WSDL; else those of fhir_ins/insi/verification.toml."
+    )
     insi_pkcs12: Path | None = Field(None, description="The organisation's client certificate, a PKCS#12 file.")
     insi_pkcs12_passphrase: SecretStr = Field(
         SecretStr(""), description="Passphrase of the PKCS#12 file; give it by the environment."

@@ -36,12 +36,15 @@ from fhir_ins.frcore.traits import contradictions, traits_of
 from fhir_ins.frcore.writes import attached, supplied_numbers
 from fhir_ins.ins.comparison import Comparison, Verdict, compare
 from fhir_ins.ins.identity import Identity, InsNumber
+from fhir_ins.ins.traits import Trait
 from fhir_ins.insi.port import Call, Found, Outcome, SeveralIdentities, Verified
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
 
 COMPARE = "insi-search-compare"
 VERIFICATION = "insi-verification"
+
+_COMPARED = ("matricule", "oid", *(trait.value for trait in Trait))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,9 @@ async def _verify(
 def _told(outcome: Outcome) -> Verification:
     match outcome:
         case Verified(concordant=concordant, elements=elements):
-            return Verification(VERIFICATION, "concordant" if concordant else "discordant", told=elements)
+            told = {code: all(agrees for name, agrees in elements if name == code) for code, _ in elements}
+            coded = tuple((code, told[code]) for code in _COMPARED if code in told)
+            return Verification(VERIFICATION, "concordant" if concordant else "discordant", told=coded)
         case SeveralIdentities():
             return Verification(VERIFICATION, "ambiguous")
     return Verification(VERIFICATION, "not-found")

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -83,6 +83,7 @@ class _Elements(_Table):
     each: str
     name: str
     verdict: str
+    codes: Mapping[str, Literal["matricule", "oid", "family", "given", "birthDate", "gender", "birthPlace"]]
 
 
 class _Names(_Table):
@@ -155,7 +156,9 @@ class Verification:
         if self._names.elements is None:
             return ()
         parts = answer.findall(self._each)
-        return tuple((_one_text(part, self._name), self._yes(_one_text(part, self._part))) for part in parts)
+        told = [(_one_text(part, self._name), self._yes(_one_text(part, self._part))) for part in parts]
+        codes = self._names.elements.codes
+        return tuple((codes.get(name, name), agrees) for name, agrees in told)
 
     def _yes(self, word: str) -> bool:
         if word in self._names.verdict.yes:
