@@ -31,7 +31,7 @@ class Card:
     """A card in the reader: a PKCS#12 such as `Pki.card`, whose key is RSA."""
 
     def __init__(self, file: Path, passphrase: str) -> None:
-        loaded = pkcs12.load_pkcs12(file.read_bytes(), passphrase.encode())
+        loaded = pkcs12.load_pkcs12(file.read_bytes(), passphrase.encode() or None)
         if loaded.cert is None or not isinstance(loaded.key, RSAPrivateKey):
             raise ValueError(f"{file} holds no certificate with an RSA key.")
         self._key, self._certificate = loaded.key, loaded.cert.certificate

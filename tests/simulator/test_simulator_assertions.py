@@ -5,6 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 from insi_requests import Ask, by_traits, by_vitale
 from lxml import etree
 
@@ -165,3 +169,18 @@ def test_an_assertion_keeps_its_signature_under_any_prefixes_around_it(tell, car
 @pytest.mark.parametrize("content", [b"<a/>", b'<Assertion xmlns="urn:other"/>'])
 def test_security_holds_assertions_only(tell, content):
     assert "holds SAML assertions only" in tell(by_professional(content)).reason
+
+
+def test_a_certificate_is_held_to_its_time_and_to_its_use(pki: Pki, card: Card, tmp_path: Path):
+    later = now() + timedelta(days=800)
+    with pytest.raises(Refused, match="not valid now"):
+        judge(parse(card.professional(later)), trusted_authorities(pki), later)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    signer = load_pem_private_key(pki.authority_key.read_bytes(), None)
+    issuer = trusted_authorities(pki)[-1].subject
+    builder = x509.CertificateBuilder(issuer, issuer, key.public_key(), 1, now() - timedelta(1), now() + timedelta(1))
+    file = tmp_path / "other.p12"
+    certificate = builder.sign(signer, SHA256())
+    file.write_bytes(pkcs12.serialize_key_and_certificates(None, key, certificate, None, NoEncryption()))
+    with pytest.raises(Refused, match="contentCommitment"):
+        judge(parse(Card(file, "").professional(now())), trusted_authorities(pki), now())

@@ -1,14 +1,25 @@
 """The throw-away PKI: made once, made anew when it is no longer whole."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
 
-from fhir_ins.insi.certificate import load_certificate
-from fhir_ins.simulator.pki import Pki, ensure_pki
+from fhir_ins.insi.certificate import CertificateFault, load_certificate
+from fhir_ins.simulator.pki import (
+    AUTHORITY_NAME,
+    PRODUCTION_AUTHORITY_NAME,
+    STRUCTURE,
+    Pki,
+    ensure_pki,
+    issue_card,
+    issue_client,
+    trusted_authorities,
+)
 
-FILES = ("authority", "server_certificate", "server_key", "client")
+FILES = ("authority", "server_certificate", "server_key", "client", "authorities", "authority_key", "card")
 
 
 def contents(pki: Pki) -> list[bytes]:
@@ -48,3 +59,47 @@ def test_the_server_is_localhost_by_name_and_by_address(tmp_path: Path):
     assert names.get_values_for_type(x509.DNSName) == ["localhost", "simulator"]  # the name in compose.yaml
     addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
     assert addresses == ["127.0.0.1", "::1"]
+
+
+@pytest.mark.parametrize(
+    ("issued", "issuer"),
+    [
+        ({"common_name": "INSI-MANU", "structure": "10B0999902"}, AUTHORITY_NAME),
+        ({"production": True}, PRODUCTION_AUTHORITY_NAME),
+        ({"legacy": True, "passphrase": "other"}, AUTHORITY_NAME),
+    ],
+)
+def test_more_clients_are_issued(pki: Pki, tmp_path: Path, issued, issuer):
+    file = issue_client(pki, tmp_path / "client.p12", **issued)
+    client = load_certificate(file, issued.get("passphrase", pki.passphrase))
+    assert client.common_name == issued.get("common_name", "INSI-AUTO")
+    assert client.organisational_unit == issued.get("structure", STRUCTURE)
+    assert client.issuer_common_name == issuer
+    client.certificate.verify_directly_issued_by(client.chain[0])
+    assert client.chain[0] in trusted_authorities(pki)
+
+
+def test_an_old_tool_encrypts_with_triple_des(pki: Pki, tmp_path: Path):
+    triple_des = bytes.fromhex("060a2a864886f70d010c0103")  # pbeWithSHAAnd3-KeyTripleDES-CBC
+    assert triple_des in issue_client(pki, tmp_path / "old.p12", legacy=True).read_bytes()
+    assert triple_des not in pki.client.read_bytes()
+
+
+def test_an_expired_client_was_good_until_yesterday(pki: Pki, tmp_path: Path):
+    file = issue_client(pki, tmp_path / "client.p12", expired=True)
+    with pytest.raises(CertificateFault, match="expired"):
+        load_certificate(file, pki.passphrase)
+    day_before = datetime.now(UTC) - timedelta(days=2)
+    assert load_certificate(file, pki.passphrase, now=day_before).common_name == "INSI-AUTO"
+
+
+def test_a_card_is_a_professionals(pki: Pki, tmp_path: Path):
+    file = issue_card(pki, tmp_path / "card.p12", professional="00B9999902")
+    card = pkcs12.load_pkcs12(file.read_bytes(), pki.passphrase.encode()).cert.certificate
+    usage = card.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert usage.content_commitment
+    assert not usage.digital_signature
+    assert card.public_key().key_size == 2048
+    assert len(card.subject.rdns[-1]) == 3
+    assert card.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == "00B9999902"
+    card.verify_directly_issued_by(trusted_authorities(pki)[-1])

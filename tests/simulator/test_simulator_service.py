@@ -1,20 +1,29 @@
 """The simulated téléservice: what each operation answers, and that it answers as the live one writes."""
 
+import asyncio
+import time
+
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from insi_requests import Ask, by_traits, by_vitale, verify
 from lxml import etree
+from starlette.types import Receive, Scope, Send
 
 from fhir_ins.ins.oid import InsOid
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.contract import RESULT_NAMESPACE, SIRAM_NAMESPACE, VERDICT_NAMESPACE, schema
 from fhir_ins.insi.port import Found
 from fhir_ins.insi.reader import read
+from fhir_ins.simulator.authentication import Peer
 from fhir_ins.simulator.cards import CARDS
 from fhir_ins.simulator.identities import PEOPLE, Person
-from fhir_ins.simulator.service import Teleservice
+from fhir_ins.simulator.pki import STRUCTURE
+from fhir_ins.simulator.population import person
+from fhir_ins.simulator.service import Teleservice, application
 
+ORGANISATION = Peer("INSI-AUTO", (STRUCTURE,))
 ECETINSI = ("ECETINSI", ("PIERRE-ALAIN",), "M", "2009-07-14")
 NOBODY = ("INCONNU", ("PERSONNE",), "M", "2001-01-01")
 RUTH = next(card.person for card in CARDS if card.person.given == "RUTH")
@@ -195,3 +204,24 @@ def test_the_2022_edition_of_2_08_has_a_wrong_key(tell):
 @given(st.binary(), st.text())
 def test_no_bytes_make_the_service_raise(body, content_type):
     assert Teleservice().answer(body, content_type, None).status == 500
+
+
+async def test_a_thousand_are_served_while_all_of_them_wait(teleservice):
+    served = application(teleservice)
+
+    async def by_an_organisation(scope: Scope, receive: Receive, send: Send) -> None:
+        await served({**scope, "state": {"peer": ORGANISATION}}, receive, send)
+
+    people = [person(index) for index in range(1000)]
+    asks = [of(each) for each in people]
+    began = time.monotonic()
+    transport = httpx.ASGITransport(by_an_organisation)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        found = await asyncio.gather(
+            *(
+                client.post("/lps?delay=0.3", content=ask.envelope(), headers={"Content-Type": ask.content_type})
+                for ask in asks
+            )
+        )
+    assert all(each.active.number in answer.text for each, answer in zip(people, found, strict=True))
+    assert time.monotonic() - began < 1000 * 0.3 / 10
