@@ -4,6 +4,7 @@ from base64 import b64decode
 from datetime import UTC, datetime
 
 import pytest
+import signxml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from insi_assertions import DS, HOLDER, NOW, CardSigner, canonical, card, card_file, holds
@@ -42,7 +43,6 @@ async def test_digest_and_signature_are_right(tmp_path):
 
 
 async def test_an_independent_library_verifies_the_signature():
-    signxml = pytest.importorskip("signxml")
     assertion = await sign(SAID, CardSigner(), NOW)
     expected = signxml.SignatureConfiguration(location="./")
     certificate = card()[1].public_bytes(Encoding.PEM).decode()

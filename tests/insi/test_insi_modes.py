@@ -37,6 +37,11 @@ NUMBER = Matricule("2751263220749", "74")
 BY_TRAITS = ByTraits(ZOE, ("ZOE",))
 VERIFY = Verify(InsNumber(NUMBER, "1.2.250.1.213.1.4.8"), ZOE)
 WHO = Requester("tests", "a-test")
+NOW = datetime.now(UTC)  # within the certificate's time
+
+
+async def signed(name_id: str = HOLDER, *, age: timedelta = timedelta()) -> bytes:
+    return await signed_at(name_id, age=age, now=NOW)
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # the organisation's certificate is valid now
 
