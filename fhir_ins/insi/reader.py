@@ -72,7 +72,7 @@ def _found(result: etree._Element) -> Found:
         raise Unreadable("an unusable answer: the OID of INSACTIF is missing")
     history = []
     warnings = list(violations(result))
-    for former in person.findall(f"{{{RESULT_NAMESPACE}}}INSHISTO"):
+    for former in person.iterchildren(f"{{{RESULT_NAMESPACE}}}INSHISTO"):
         try:
             history.append(_number(former))
         except Unreadable:
@@ -142,7 +142,7 @@ def _unprefixed(qualified: str | None) -> str | None:
 
 def _only(parent: etree._Element, namespace: str, name: str) -> etree._Element | None:
     """The one child of that name, or None; two of them make the answer ambiguous, hence unusable."""
-    children = parent.findall(f"{{{namespace}}}{name}")
+    children = list(parent.iterchildren(f"{{{namespace}}}{name}"))
     if len(children) > 1:
         raise Unreadable(f"an unusable answer: {name} is there more than once")
     return children[0] if children else None
