@@ -40,6 +40,9 @@ def credentials_of_professional(question: Question, assertion: bytes, now: datet
     )
     if isinstance(professional, Fault):
         return professional
+    if _nir(professional.name_id):
+        # as Emetteur it would go out in the name of a patient
+        return Fault(FaultKind.REQUEST, "What was given as AssertionPS names a patient, as a Vitale assertion does.")
     vitale = _vitale(question, now)
     return vitale if isinstance(vitale, Fault) else Credentials(professional.name_id, (professional.xml, *vitale))
 
@@ -80,12 +83,17 @@ def _swapped(assertion: Assertion, card: ByVitale) -> Fault | None:
     Inferred: that NameID of a Vitale assertion is a NIR where it has the form of one, and that it may be the holder's
     when the bearer is their child. A NameID of another form says nothing here.
     """
-    said = "".join(assertion.name_id.split())
-    if Matricule(said[:13], "").expected_key is None or len(said) not in (13, 15):
-        return None
-    if said[:13] in {number.number for number in (card.individual, card.holder) if number}:
+    said = _nir(assertion.name_id)
+    if said is None or said in {number.number for number in (card.individual, card.holder) if number}:
         return None
     return Fault(
         FaultKind.REQUEST,
         "The Vitale assertion names another person than the numbers read: the card was changed. Read the card again.",
     )
+
+
+def _nir(name_id: str) -> str | None:
+    """The 13 characters of a NIR, if NameID has the form of one, with its key or without."""
+    said = "".join(name_id.split())
+    is_nir = len(said) in (13, 15) and Matricule(said[:13], "").expected_key is not None
+    return said[:13] if is_nir else None

@@ -178,7 +178,7 @@ class SoapAdapter:
 
     async def _assertion(self, requester: Requester, within: float) -> bytes | Fault | None:
         """The caller's AssertionPS, else the source's; an operator's own source may fail in any way."""
-        source = self._configuration.assertions
+        source = None if self._emetteur else self._configuration.assertions
         if requester.assertion is not None or source is None:
             return requester.assertion
         try:

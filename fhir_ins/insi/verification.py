@@ -8,6 +8,7 @@ never a yes.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -96,6 +97,18 @@ class _Names(_Table):
     verdict: _Verdict
     elements: _Elements | None = None
 
+    @model_validator(mode="after")
+    def _each_path_is_a_place_of_its_own(self) -> Self:
+        for path, following in pairwise(sorted(f"{place}/" for place in self.places)):
+            if following.startswith(path):
+                raise ValueError(f"two texts would go to {path[:-1]}")
+        return self
+
+    @property
+    def places(self) -> list[str]:
+        """The paths of all texts of a request."""
+        return [*self.request.model_dump(exclude_none=True).values(), *self.constants]
+
 
 class Verification:
     """A WSDL and the mapping to use it by, found to fit each other."""
@@ -107,17 +120,20 @@ class Verification:
         self.operation = names.operation
         if (action := self.contract.action(names.operation)) != names.action:
             raise ValueError(f"{files.names}: the action of {names.operation} in the WSDL is {action}.")
-        answer = self.contract.answer(names.operation)
+        question, answer = self.contract.bodies(names.operation)
         try:
+            for path in names.places:
+                _text_at(question, path)
             self._root = str(answer.qname)
-            self._code = _located(answer, names.report.code)
-            self._whole = _located(answer, names.verdict.whole)
+            self._code = _text_at(answer, names.report.code)
+            self._whole = _text_at(answer, names.verdict.whole)
             if names.elements:
-                self._each = _located(answer, names.elements.each)
-                self._name = _located(answer, names.elements.each, names.elements.name)
-                self._part = _located(answer, names.elements.each, names.elements.verdict)
+                *_, each = within = _along(answer, names.elements.each)
+                self._each = _joined(within)
+                self._name = _text_at(each, names.elements.name)
+                self._part = _text_at(each, names.elements.verdict)
         except LookupError as missing:
-            raise ValueError(f"{files.names}: the answer in the WSDL has no element {missing.args[0]}.") from None
+            raise ValueError(f"{files.names}: {missing.args[0]}.") from None
 
     def leaves(self, question: Verify) -> Leaves:
         """The texts of the request; what is not known is left out."""
@@ -179,21 +195,27 @@ def _names(file: Path) -> _Names:
         raise ValueError(f"{file} is not TOML: {error}.") from None
 
 
-def _located(element: Any, path: str, below: str = "") -> str:
-    """Where lxml finds `path/below` from `element`, or `below` alone from what `path` leads to.
-
-    Raises LookupError with the path when the WSDL has no such element.
-    """
-    found = []
-    names = path.split("/")
-    for place, name in enumerate([*names, *below.split("/")] if below else names):
-        parts = {part.name: part for _, part in getattr(element.type, "elements", [])}
+def _along(element: Any, path: str) -> list[Any]:
+    """The elements of the WSDL that `path` leads through, below `element`; raises LookupError with a sentence."""
+    found = [element]
+    for name in path.split("/"):
+        parts = {part.name: part for _, part in getattr(found[-1].type, "elements", [])}
         if name not in parts:
-            raise LookupError("/".join(filter(None, (path, below))))
-        element = parts[name]
-        if not below or place >= len(names):
-            found.append(str(element.qname))
-    return "/".join(found)
+            raise LookupError(f"the WSDL has no element {path} in {element.name}")
+        found.append(parts[name])
+    return found[1:]
+
+
+def _text_at(element: Any, path: str) -> str:
+    """Where lxml finds the text that `path` leads to; raises LookupError when there is no element for a text."""
+    found = _along(element, path)
+    if getattr(found[-1].type, "elements", []):
+        raise LookupError(f"{path} in {element.name} holds elements, and no text")
+    return _joined(found)
+
+
+def _joined(elements: list[Any]) -> str:
+    return "/".join(str(element.qname) for element in elements)
 
 
 def _one(parent: etree._Element, path: str) -> etree._Element:

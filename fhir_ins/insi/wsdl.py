@@ -44,9 +44,10 @@ class Contract:
         """The soapAction, which wsa:Action and the content type repeat."""
         return str(self._operation(operation).soapaction)
 
-    def answer(self, operation: str) -> Any:
-        """The element that the body of an answer holds, as zeep describes it."""
-        return self._operation(operation).output.body
+    def bodies(self, operation: str) -> tuple[Any, Any]:
+        """The elements that the bodies of question and answer hold, as zeep describes them."""
+        found = self._operation(operation)
+        return found.input.body, found.output.body
 
     def element(self, name: str) -> Any:
         """The element {namespace}name, to be called with its parts for a value of it."""
@@ -60,7 +61,6 @@ class Contract:
         try:
             envelope = self._client.create_message(self._service, operation, _soapheaders=list(headers), **body)
         except (TypeError, ZeepError) as error:
-            # zeep names elements and types here, never the values they were given
             raise ValueError(f"The message {operation} does not fit {self._file}: {error}.") from None
         return cast(etree._Element, envelope)
 

@@ -75,6 +75,14 @@ async def test_what_is_no_assertion_is_refused():
         assert "INSi not asked" in fault.text
 
 
+@pytest.mark.parametrize("name_id", [CHILD.number, str(CHILD)])
+async def test_a_patient_never_becomes_the_emetteur(name_id):
+    fault = credentials_of_professional(BY_TRAITS, await signed(name_id), NOW)
+    assert isinstance(fault, Fault)
+    assert fault.kind is FaultKind.REQUEST
+    assert name_id not in fault.text
+
+
 @pytest.mark.parametrize(
     "name_id",
     [CHILD.number, str(CHILD), " ".join(str(CHILD)), PARENT.number, "00B9999901", "1140263220833561"],

@@ -112,6 +112,13 @@ async def test_a_source_signs_where_the_caller_brings_no_assertion(wire, connect
     assert sent(wire)[1] == {HOLDER}
 
 
+async def test_over_mtls_no_source_is_asked(wire, connect):
+    source = Source(None)
+    insi = connect(endpoint=wire.answers(200, FOUND), assertions=source, now=NOW)
+    assert (await insi.ask(BY_TRAITS, WHO, within=20)).code == "00"
+    assert source.asked == []
+
+
 async def test_the_callers_assertion_comes_before_the_sources(wire, connect):
     source = Source(await signed("other"))
     insi = connect(endpoint=wire.one_way().answers(200, FOUND), certificate=None, assertions=source, now=NOW)
