@@ -83,6 +83,7 @@ def test_the_report_has_every_call_with_its_frames(handed_in: tuple[Path, str]) 
         assert [(call["given"], call["code"]) for call in calls] == list(case.expected.calls)
         for call in calls:
             request, answer = (directory / name for name in call["frames"])
+            assert request.read_bytes().count(b"<Assertion ") == (2 if isinstance(case.asked, Reading) else 0)
             assert etree.parse(str(request)).findtext(f".//{WSA}MessageID") == call["messageId"]
             etree.parse(str(answer))
             assert f"({request.relative_to(directory)})" in page
@@ -100,6 +101,19 @@ def test_a_case_that_fails_is_told_and_fails_the_command(settings: Settings, tmp
     assert "2.06-c1  FAILED" in done.stdout
     assert "desir_550" in done.stdout
     assert "2 FAILED" in done.stdout.splitlines()[-1]
+
+
+def test_what_the_qualification_environment_cannot_answer_is_told_apart(settings: Settings, tmp_path: Path) -> None:
+    environment = environment_of(settings)
+    endpoint = f"{environment.pop('FHIR_INS_INSI_ENDPOINT')}?unknown=insi_102"
+    done = command("run", "--report", str(tmp_path / "new"), "--endpoint", endpoint, **environment)
+    assert done.returncode == 0, done.stdout
+    told = {line[:8].strip(): line[9:25].strip() for line in done.stdout.splitlines() if line[:1].isdigit()}
+    assert {name for name, result in told.items() if result == "injected"} == {"2.03-c3", "2.07-c1", "2.07-c2"}
+    assert {name for name, result in told.items() if result == "not applicable"} == {
+        case.name for case in CASES if isinstance(case.asked, Reading)
+    }
+    assert "a file to inject" in done.stdout
 
 
 def test_a_later_report_replaces_an_earlier_one_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
