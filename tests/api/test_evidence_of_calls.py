@@ -5,7 +5,7 @@ import os
 from uuid import uuid4
 
 import pytest
-from people import ADRUN_TRAITS, out, parts, traits
+from people import ADRUN_TRAITS, code, out, parts, traits
 from servers import StartServer
 
 from fhir_ins.app import application
@@ -50,6 +50,18 @@ async def test_every_call_is_kept_with_its_frames(start_server: StartServer, set
         assert entry.message_id in entry.request.decode()
         assert entry.answer is not None
         assert f"<CodeCR>{entry.code}</CodeCR>" in entry.answer.decode()
+
+
+async def test_an_answer_is_not_lost_because_its_evidence_cannot_be_kept(
+    start_server: StartServer, settings: Settings
+) -> None:
+    fhir = await start_server(**{**settings.model_dump(), "insi_evidence_key": KEY})
+    database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    await database.database.command("collMod", "evidence", validator={"never": True})
+    answer = await fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS)
+    assert code(answer.json(), "result") == "found"
+    assert await database.database["evidence"].count_documents({}) == 0
+    await database.close()
 
 
 async def test_without_the_key_nothing_is_kept(start_server: StartServer, settings: Settings) -> None:

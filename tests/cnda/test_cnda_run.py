@@ -116,17 +116,6 @@ def test_what_the_qualification_environment_cannot_answer_is_told_apart(settings
     assert "a file to inject" in done.stdout
 
 
-def test_a_later_report_replaces_an_earlier_one_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
-    options, environment = ("run", "--report", str(tmp_path), "--case"), environment_of(settings)
-    assert command(*options, "2.07", **environment).returncode == 0
-    assert command(*options, "2.05", **environment).returncode == 0
-    assert [file.name for file in (tmp_path / "frames").iterdir()] == ["2.05"]
-    (tmp_path / "report.json").unlink()
-    refused = command(*options, "2.05", **environment)
-    assert refused.returncode == 1
-    assert "something else than a report" in refused.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [
