@@ -79,18 +79,18 @@ class DeferredWorker:
         self._tenants = tenants
         self._pace = 60 / context.settings.insi_deferred_per_minute
         self._serving: dict[str, asyncio.Task[None]] = {}
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Look for what waits, until `stop`; then end what has begun."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._deferred.stirred.clear()
             waits = await self._look()
-            await self._quiet(WATCHFUL_SECONDS if waits else IDLE_SECONDS)
+            await _happened(self._deferred.stirred, WATCHFUL_SECONDS if waits else IDLE_SECONDS)
         await asyncio.gather(*self._serving.values())
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopping.set()
         self._deferred.stirred.set()
 
     async def _look(self) -> bool:
@@ -106,25 +106,18 @@ class DeferredWorker:
                 self._serving[tenant] = asyncio.create_task(self._serve(tenant))
         return bool(waiting)
 
-    async def _quiet(self, seconds: float) -> None:
-        """Wait so long, or until something stirs."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._deferred.stirred.wait()
-
     async def _serve(self, tenant: str) -> None:
         """Carry out what waits in a tenant, at the pace of the settings, while it is this process's turn."""
         try:
-            while not self._stopping:
+            while not self._stopping.is_set():
                 turn = await self._deferred.take_turn(tenant, pace=self._pace)
                 if turn is None:
                     return
                 taken = time.monotonic()
                 step = await self._turn(turn)
-                rest = max(step.pause, taken + self._pace - time.monotonic())
-                if not step.worked or rest > WATCHFUL_SECONDS:
+                if not step.worked or step.pause:
                     return
-                await asyncio.sleep(rest)
+                await _happened(self._stopping, taken + self._pace - time.monotonic())
         except PyMongoError as error:
             _log.warning("deferred_calls_interrupted", tenant=tenant, error=type(error).__name__)
         finally:
@@ -246,6 +239,13 @@ class DeferredWorker:
         await self._context.resources.together(call.caller, [over, *writes], removed)
         _log.info("deferred_call_ended", tenant=call.tenant, task=call.task, status=task["status"])
         return Step(worked=True)
+
+
+async def _happened(event: asyncio.Event, seconds: float) -> None:
+    """Wait for it, so long at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _needless(before: Known, call: WaitingCall) -> str | None:

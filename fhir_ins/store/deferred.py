@@ -75,6 +75,7 @@ class DeferredCalls:
         self._database = database
         self._waiting = database.deferred
         self._secret = secret
+        self._with_turns: set[str] = set()
         self._left_alone: set[str] = set()
         self._resumed: set[str] = set()
         self.stirred = asyncio.Event()
@@ -141,7 +142,9 @@ class DeferredCalls:
     async def take_turn(self, tenant: str, *, pace: float, lease: float = LEASE_SECONDS) -> Turn | None:
         """Take the turn of a tenant, for `lease` seconds and not twice in `pace` seconds; None while it is not free."""
         key, holder = _turn_key(tenant), uuid4().hex
-        await self._database.insert_once({"_id": key, "until": _EPOCH, "due": _EPOCH, "failures": 0})
+        if tenant not in self._with_turns:
+            await self._database.insert_once({"_id": key, "until": _EPOCH, "due": _EPOCH, "failures": 0})
+            self._with_turns.add(tenant)
         free: Document = {"_id": key, "$expr": {"$and": [{"$lte": [name, "$$NOW"]} for name in ("$until", "$due")]}}
         taken = {"holder": holder, "until": _from_now(lease), "due": _from_now(pace)}
         found = await self._database.server.find_one_and_update(free, [{"$set": taken}])

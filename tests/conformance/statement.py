@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from deferrals import BROKEN, deferred, until
 from people import patient
 
 from fhir_ins.api.capabilities import capability_statement
@@ -32,10 +33,18 @@ def parameters(type_: str) -> list[Json]:
 
 
 async def one_of(fhir: httpx.AsyncClient, type_: str) -> Json:
-    """A resource of this type: a new Patient, or the first of those published."""
+    """A resource of this type: a new Patient, a Task that waits for INSi, or the first of those published."""
     if type_ == "Patient":
         return (await fhir.post("/Patient", json=patient())).json()
+    if type_ == "Task":
+        return await _task(fhir)
     return (await fhir.get(f"/{type_}")).json()["entry"][0]["resource"]
+
+
+async def _task(fhir: httpx.AsyncClient) -> Json:
+    """The Task of a call on which INSi fails, once it has said so: it stays as it is."""
+    path = await deferred(fhir, BROKEN)
+    return await until(fhir, path, lambda task: "statusReason" in task)
 
 
 def refused(answer: httpx.Response) -> bool:
@@ -61,7 +70,11 @@ _SCANNED: Json = {"resourceType": "Parameters", "parameter": [{"name": "payload"
 
 # The one table to add to with an operation: a call at each of its levels, by each method it is served by there.
 CALLS: dict[str, list[Call]] = {
-    "ins-fetch": [Call("type", body=example("Parameters-ins-fetch-in")), Call("instance")],
+    "ins-fetch": [
+        Call("type", body=example("Parameters-ins-fetch-in")),
+        Call("type", body=BROKEN, status=202),
+        Call("instance"),
+    ],
     "ins-verify": [Call("type", body=example("Parameters-ins-verify-in")), Call("instance")],
     "ins-identity": [Call("instance", "GET"), Call("instance")],
     "ins-scan": [Call("type", body=_SCANNED)],

@@ -8,7 +8,8 @@ adds it to the steps, or to where one looks.
 import asyncio
 import io
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from copy import deepcopy
@@ -19,6 +20,7 @@ import pymongo
 import pytest
 import structlog
 from conftest import Simulator
+from deferrals import DEFER, NOWHERE, QUICK
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -91,6 +93,14 @@ def _of_one(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Respon
         yield fhir.get(f"/Patient/{id_}/_history/{number}")
     yield fhir.get(f"/Patient/{id_}/$ins-identity")
     yield fhir.get(f"/Patient/{id_}/$validate")
+    yield fhir.get(f"/Task?patient={id_}")
+
+
+def _of_task(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Response]:
+    """Where it looks at one Task."""
+    yield fhir.get(f"/Task/{id_}")
+    for number in range(1, version + 1):
+        yield fhir.get(f"/Task/{id_}/_history/{number}")
 
 
 def _of_all(fhir: httpx.Client) -> Iterator[httpx.Response]:
@@ -98,6 +108,7 @@ def _of_all(fhir: httpx.Client) -> Iterator[httpx.Response]:
     for query in ("", "family=adrun,ecetinsi", "given=z,p", "birthdate=ge1900", "gender=female,male,unknown"):
         yield fhir.get(f"/Patient?{query}")
     yield fhir.post("/Patient/_search", data={"birthdate": "ge1900"})
+    yield fhir.get("/Task")
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +124,15 @@ def callers(mongod: Mongod, simulator: Simulator) -> Iterator[dict[str, httpx.Cl
         "insi_trust": simulator.pki / "authority.pem",
         "insi_idam": "SIMULATEUR01",
     }
-    rights = {
-        "ordinary": SANDBOX_RIGHTS,
-        "reference": SANDBOX_RIGHTS | {Right.REFERENCE},
-        "trusted": SANDBOX_RIGHTS | {Right.TRUSTED_SOURCE},
+    common["insi_deferred_per_minute"] = 0  # what is deferred is carried out by a step
+    servers: dict[str, Json] = {
+        "ordinary": {"rights": SANDBOX_RIGHTS},
+        "away": {"rights": SANDBOX_RIGHTS, "insi_endpoint": NOWHERE},
+        "reference": {"rights": SANDBOX_RIGHTS | {Right.REFERENCE}},
+        "trusted": {"rights": SANDBOX_RIGHTS | {Right.TRUSTED_SOURCE}},
     }
-    with _serving({name: Settings(**common, rights=held) for name, held in rights.items()}) as urls:
+    Clients.worker = Settings(**{**common, "insi_deferred_per_minute": QUICK})
+    with _serving({name: Settings(**{**common, **changes}) for name, changes in servers.items()}) as urls:
         clients = {name: httpx.Client(base_url=url, timeout=30) for name, url in urls.items()}
         yield clients
         for client in clients.values():
@@ -153,8 +167,12 @@ class Stored:
         self._database = client["no-leak"]
 
     def empty(self) -> None:
-        for collection in ("resources", "versions", "keys"):
+        for collection in ("resources", "versions", "keys", "deferred"):
             self._database[collection].delete_many({})
+
+    def waiting(self) -> int:
+        """How many calls to INSi are deferred."""
+        return self._database["deferred"].count_documents({})
 
     def documents(self, **having: Any) -> list[Json]:
         return list(self._database["resources"].find(having))
@@ -170,6 +188,7 @@ class Clients(RuleBasedStateMachine):
     """Clients of every right at work on a few Patients."""
 
     callers: dict[str, httpx.Client]
+    worker: Settings
     stored: Stored
     log: io.StringIO
 
@@ -201,6 +220,24 @@ class Clients(RuleBasedStateMachine):
     def fetch_for_one(self, data: st.DataObject) -> None:
         self.callers["ordinary"].post(f"/Patient/{self._one(data)}/$ins-fetch")
 
+    @rule(asked=st.sampled_from([ADRUN_TRAITS, ECETINSI_TRAITS]))
+    def defer(self, asked: Json) -> None:
+        self._ask(
+            "away", "POST", "/Patient/$ins-fetch", {**asked, "parameter": [*asked["parameter"], *DEFER["parameter"]]}
+        )
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data())
+    def defer_for_one(self, data: st.DataObject) -> None:
+        self._ask("away", "POST", f"/Patient/{self._one(data)}/$ins-fetch", DEFER)
+
+    @precondition(lambda self: self.stored.waiting())
+    @rule()
+    def insi_is_back(self) -> None:
+        with _serving({"worker": self.worker}):
+            while self.stored.waiting():
+                time.sleep(0.01)
+
     @precondition(lambda self: self._live())
     @rule(data=st.data())
     def verify(self, data: st.DataObject) -> None:
@@ -229,7 +266,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule(data=st.data(), number=st.sampled_from(MATRICULES))
     def bring_back(self, data: st.DataObject, number: str) -> None:
-        if deleted := self.stored.ids(live=False):
+        if deleted := self.stored.ids(type="Patient", live=False):
             id_ = data.draw(st.sampled_from(deleted))
             body = claiming(patient(id=id_, identifier=[ins_identifier(number)]), CHECKED)
             self._ask("ordinary", "PUT", f"/Patient/{id_}", body)
@@ -252,8 +289,9 @@ class Clients(RuleBasedStateMachine):
         conveyed = self._conveyed()
         hidden = set(MATRICULES) - conveyed
         for document in self.stored.documents():
-            for answer in _of_one(fhir, document["id"], document["version"]):
-                self._require_without(answer.text, hidden)
+            look = _of_task if document["type"] == "Task" else _of_one
+            for answer in look(fhir, document["id"], document["version"]):
+                self._require_without(answer.text, MATRICULES if document["type"] == "Task" else hidden)
         for answer in _of_all(fhir):
             self._require_without(answer.text, hidden)
         for answer in self.answers:
@@ -290,7 +328,7 @@ class Clients(RuleBasedStateMachine):
         return frozenset(found)
 
     def _live(self) -> list[str]:
-        return self.stored.ids(live=True)
+        return self.stored.ids(type="Patient", live=True)
 
     def _one(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(self._live()))
@@ -306,10 +344,10 @@ class Clients(RuleBasedStateMachine):
     def _ask(self, caller: str, method: str, path: str, body: Json | None, headers: Json | None = None) -> None:
         answer = self.callers[caller].request(method, path, json=body, headers=headers)
         assert answer.status_code < 500, answer.text
-        if caller == "ordinary":
+        if caller in ("ordinary", "away"):
             self.answers.append(answer)
 
-    def _require_without(self, text: str, numbers: set[str] | frozenset[str]) -> None:
+    def _require_without(self, text: str, numbers: Collection[str]) -> None:
         assert not [number for number in numbers if number in text], text
 
 
