@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from frcore.records import FR_CORE
 from people import ADRUN, NIR, patient
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from fhir_ins.fhir.json import parse, serialise
 from fhir_ins.fhir.outcome import NotFound
@@ -23,7 +24,7 @@ from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database
 from fhir_ins.store.documents import Draft
 from fhir_ins.store.mongod import Mongod
-from fhir_ins.store.resources import AlreadyHeld, Current, Resources, Version, VersionChanged
+from fhir_ins.store.resources import AlreadyHeld, Current, Resources, Version, VersionChanged, Write
 
 Json = dict[str, Any]
 
@@ -377,3 +378,74 @@ async def test_pages_follow_each_other_in_order_of_id(resources: Resources, call
         seen += [version.id for version in page.versions]
         after = seen[-1]
     assert seen == ids
+
+
+# Several writes at once
+
+
+async def test_writes_together_are_all_made_each_with_its_history_and_keys(
+    resources: Resources, database: Database, caller: Caller
+) -> None:
+    made = await resources.create(caller, "Patient", draft())
+    over = await current(resources, caller, made.id)
+    ended = await current(resources, caller, (await created(resources, caller)).id)
+    changed, other, gone = await resources.together(
+        caller,
+        [
+            Write("Patient", made.id, draft(RETRIEVED), over),
+            Write("Patient", "other", draft()),
+            Write("Patient", ended.id, None, ended),
+        ],
+    )
+    assert [version.number for version in (changed, other, gone)] == [2, 1, 2]
+    assert await resources.read(caller, "Patient", made.id) == changed
+    assert await resources.read(caller, "Patient", "other") == other
+    assert await resources.read_version(caller, "Patient", made.id, 1) == made
+    assert await resources.holder(caller, [NUMBER]) == made.id
+
+
+@pytest.mark.parametrize("fault", ["stale", "held", "along"])
+async def test_when_one_write_fails_none_is_made(
+    resources: Resources, database: Database, caller: Caller, fault: str
+) -> None:
+    first, second = await created(resources, caller), await created(resources, caller)
+    over, stale = [await current(resources, caller, one.id) for one in (first, second)]
+    if fault == "stale":
+        await resources.replace(caller, stale, draft(active=True))
+    if fault == "held":
+        await resources.create(caller, "Patient", draft(RETRIEVED))
+    before = await stored(database, caller)
+
+    async def along(session: AsyncClientSession) -> None:
+        await database.keys.insert_one({"_id": f"{caller.tenant}/along", "tenant": caller.tenant}, session=session)
+        if fault == "along":
+            raise RuntimeError
+
+    writes = [
+        Write("Patient", over.id, draft(active=True), over),
+        Write("Patient", "new", draft()),
+        Write("Patient", stale.id, draft(RETRIEVED), stale),
+    ]
+    with pytest.raises({"stale": VersionChanged, "held": AlreadyHeld, "along": RuntimeError}[fault]):
+        await resources.together(caller, writes, along)
+    assert await stored(database, caller) == before
+
+
+async def test_an_ins_may_pass_from_one_to_the_other(resources: Resources, caller: Caller) -> None:
+    first, second = await resources.create(caller, "Patient", draft(RETRIEVED)), await created(resources, caller)
+    gives, takes = [await current(resources, caller, one.id) for one in (first, second)]
+    await resources.together(
+        caller,
+        [Write("Patient", takes.id, draft(RETRIEVED), takes), Write("Patient", gives.id, None, gives)],
+    )
+    assert await resources.holder(caller, [NUMBER]) == second.id
+
+
+async def created(resources: Resources, caller: Caller) -> Version:
+    return await resources.create(caller, "Patient", draft())
+
+
+async def stored(database: Database, caller: Caller) -> list[list[Json]]:
+    """Everything of the caller's tenant."""
+    collections = (database.resources, database.versions, database.keys)
+    return [await collection.find({"tenant": caller.tenant}).sort("_id").to_list() for collection in collections]
