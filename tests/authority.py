@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 
+from fhir_ins.insi.certificate import ClientCertificate
+
 TEST_AUTHORITY = "TEST AC IGC-SANTE ELEMENTAIRE ORGANISATIONS"
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -34,6 +36,10 @@ class Issued:
     @property
     def pem(self) -> bytes:
         return self.certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def client(self) -> ClientCertificate:
+        return ClientCertificate(self.key, self.certificate, ())
 
 
 class Authority:
@@ -67,8 +73,12 @@ class Authority:
             builder = builder.add_extension(extension, critical=False)
         return Issued(own, builder.sign(self.key, SHA256()))
 
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
     def write(self, file: Path) -> Path:
-        file.write_bytes(self.certificate.public_bytes(Encoding.PEM))
+        file.write_bytes(self.pem)
         return file
 
 

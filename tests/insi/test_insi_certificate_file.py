@@ -14,7 +14,7 @@ from authority import NOW, Authority, Issued
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from fhir_ins.ins.traits import Traits
-from fhir_ins.insi.certificate import CertificateFault, ClientCertificate
+from fhir_ins.insi.certificate import CertificateFault
 from fhir_ins.insi.certificate_file import CertificateFile, TrustFile
 from fhir_ins.insi.port import ByTraits, FaultKind, Found, Requester
 from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
@@ -332,6 +332,5 @@ async def test_an_expired_certificate_is_not_sent(adapting, choosy, clock, file)
 
 
 async def test_a_certificate_that_is_no_file_is_not_sent_expired_either(adapting, choosy):
-    expired = ClientCertificate(EXPIRED.key, EXPIRED.certificate, ())
-    assert "expired on" in (await asked(adapting(choosy.answers(200, b""), certificate=expired))).text
+    assert "expired on" in (await asked(adapting(choosy.answers(200, b""), certificate=EXPIRED.client))).text
     assert choosy.requests == []
