@@ -16,14 +16,10 @@ from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.artifacts import profiles
+from fhir_ins.configured_insi import configured_insi, insi_configurations
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.evidence import evidence_keys, witness_for
 from fhir_ins.fhir.structure import validate
-from fhir_ins.insi.assertion_source import load_source
-from fhir_ins.insi.certificate_file import CertificateFile
-from fhir_ins.insi.soap import SoapAdapter, SoapConfiguration
-from fhir_ins.insi.teleservice import Rules, Teleservice
-from fhir_ins.insi.verification import NAMES, VerificationContract
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
@@ -34,7 +30,7 @@ from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
 def application(settings: Settings) -> FastAPI:
     """The server. Raises CertificateFault or ValueError when something is configured wrongly."""
-    configuration = insi_configuration(settings)
+    insi_of_tenants = insi_configurations(settings)
     fr_core = configured_fr_core(settings)
     keys = evidence_keys(settings)
 
@@ -44,7 +40,7 @@ def application(settings: Settings) -> FastAPI:
             settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
         )
         evidence = Evidence(database, keys, days=settings.insi_evidence_days) if keys else None
-        insi = teleservice(settings, configuration, evidence) if configuration else None
+        insi = configured_insi(settings, insi_of_tenants, witness_for(evidence) if evidence else None)
         try:
             await database.prepare()
             if evidence:
@@ -106,50 +102,3 @@ def warm_up() -> None:
     validate({"resourceType": "Patient"})
     gc.collect()
     gc.freeze()
-
-
-def teleservice(settings: Settings, configuration: SoapConfiguration, evidence: Evidence | None) -> Teleservice:
-    rules = Rules(
-        total=settings.insi_total_timeout,
-        attempts=settings.insi_attempts,
-        at_once=settings.insi_concurrency,
-        places=settings.insi_queue,
-        failures=settings.insi_breaker_failures,
-        rest=settings.insi_breaker_seconds,
-    )
-    adapter = SoapAdapter(configuration, witness=witness_for(evidence) if evidence else None)
-    return Teleservice({settings.tenant: adapter}, rules)
-
-
-def insi_configuration(settings: Settings) -> SoapConfiguration | None:
-    """What the settings say of the téléservice, the certificate loaded; None when no endpoint is set."""
-    if settings.insi_endpoint is None:
-        return None
-    verification = None
-    if settings.insi_verification_wsdl:
-        verification = VerificationContract(settings.insi_verification_wsdl, settings.insi_verification_names or NAMES)
-    return SoapConfiguration(
-        endpoint=str(settings.insi_endpoint),
-        certificate=_organisation_s(settings),
-        trust=settings.insi_trust,
-        idam=settings.insi_idam,
-        lps_name=settings.insi_lps_name,
-        lps_version=settings.insi_lps_version,
-        lps_instance=settings.lps_instance,
-        emetteur=settings.insi_emetteur or None,
-        given_names_joined=settings.insi_given_names_joined,
-        connect_timeout=settings.insi_connect_timeout,
-        total_timeout=settings.insi_total_timeout,
-        wsdl=settings.insi_wsdl,
-        verification=verification,
-        assertions=load_source(settings.insi_assertion_source) if settings.insi_assertion_source else None,
-    )
-
-
-def _organisation_s(settings: Settings) -> CertificateFile | None:
-    """The organisation's certificate; None where professionals' cards speak."""
-    if settings.insi_mode == "cpx":
-        return None
-    if settings.insi_pkcs12 is None:
-        raise ValueError("FHIR_INS_INSI_PKCS12 is needed with FHIR_INS_INSI_ENDPOINT: the organisation's certificate.")
-    return CertificateFile(settings.insi_pkcs12, settings.insi_pkcs12_passphrase.get_secret_value())

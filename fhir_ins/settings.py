@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         (), description="Further IG packages whose profiles are judged: .tgz files, comma-separated."
     )
     insi_endpoint: HttpUrl | None = Field(None, description="The téléservice INSi; without it $ins-fetch answers 502.")
+    insi_tenants: Path | None = Field(
+        None, description="TOML file of the structures that have INSi, each with its own certificate; see docs/insi.md."
+    )
     insi_mode: Literal["certificate", "cpx"] = Field(
         "certificate",
         description="Who speaks to INSi: the organisation by its certificate, or professionals by their CPx cards.",

@@ -97,14 +97,15 @@ def export(
 
 async def _play(cases: "Sequence[Case]", settings: Settings, card: Path | None) -> "Report":
     """`card`: the professional's card of the simulator; None where INSi is not our simulator."""
-    from fhir_ins.app import insi_configuration
     from fhir_ins.cnda.play import play
     from fhir_ins.cnda.report import Report
+    from fhir_ins.configured_insi import insi_configurations
     from fhir_ins.insi.assertion_ps import SoftwareSigner
     from fhir_ins.simulated import PASSPHRASE
 
-    configuration = insi_configuration(settings)
-    assert configuration is not None  # noqa: S101 - the endpoint is set
+    configuration = insi_configurations(settings).get(settings.tenant)
+    if configuration is None:
+        raise ValueError(f"The tenant {settings.tenant} has no INSi in {settings.insi_tenants}.")
     signer = SoftwareSigner(card, PASSPHRASE) if card else None
     began = datetime.now(UTC)
     played = []

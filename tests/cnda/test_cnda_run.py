@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from fhir_ins.app import insi_configuration
 from fhir_ins.cnda.case import Reading
 from fhir_ins.cnda.cases import CASES, chosen
 from fhir_ins.cnda.play import Played, Production, play, refuse_production
 from fhir_ins.cnda.verdict import Result
+from fhir_ins.configured_insi import insi_configurations
 from fhir_ins.insi.assertion_ps import Signer, SoftwareSigner
 from fhir_ins.insi.certificate import ClientCertificate
 from fhir_ins.insi.soap import SoapConfiguration
@@ -136,7 +136,7 @@ def test_what_cannot_be_done_is_told_in_plain_words(
 
 
 async def played(settings: Settings, name: str, *, signer: Signer | None = None, **changes: object) -> Played:
-    configuration = insi_configuration(settings)
+    configuration = insi_configurations(settings)[settings.tenant]
     assert configuration
     cases = [replace(case, **changes) for case in chosen([name])]  # type: ignore[arg-type]
     (one,) = [one async for one in play(cases, configuration, settings.tenant, injects=False, signer=signer)]
@@ -220,6 +220,6 @@ def test_a_certificate_of_production_is_refused_whatever_the_host(settings: Sett
 
 
 def towards(settings: Settings, host: str) -> SoapConfiguration:
-    configuration = insi_configuration(settings)
+    configuration = insi_configurations(settings)[settings.tenant]
     assert configuration
     return replace(configuration, endpoint=f"https://{host}/lps")

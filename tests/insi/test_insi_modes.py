@@ -43,12 +43,6 @@ NOW = datetime.now(UTC)  # within the certificate's time
 async def signed(name_id: str = HOLDER, *, age: timedelta = timedelta()) -> bytes:
     return await signed_at(name_id, age=age, now=NOW)
 
-NOW = datetime.now(UTC).replace(microsecond=0)  # the organisation's certificate is valid now
-
-
-async def signed(name_id: str = HOLDER, *, age: timedelta = timedelta()) -> bytes:
-    return await signed_at(name_id, age=age, now=NOW)
-
 
 def by_vitale(assertion: bytes | None) -> ByVitale:
     return ByVitale(NUMBER, None, "ADRUN", "1975-12-31", "1", assertion)
