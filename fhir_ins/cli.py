@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -18,7 +17,6 @@ from fhir_ins.settings import Settings
 cli = typer.Typer(
     help="A FHIR R4 server for the French national health identity (INS).", no_args_is_help=True, add_completion=False
 )
-_PASSPHRASE = Annotated[str, typer.Option(envvar="FHIR_INS_INSI_PKCS12_PASSPHRASE", help="Its passphrase.")]
 
 
 def _version(asked: bool) -> None:
@@ -85,12 +83,16 @@ def _reindex(**options: str | None) -> None:
     typer.echo(f"{count.seen} resources read, {count.changed} with a new version: FR Core {settings.fr_core}.")
 
 
-def _settings(options: Mapping[str, str | None]) -> Settings:
-    """The settings of the environment and of these options; ends the command where one is wrong."""
+def _settings(options: Mapping[str, str | None], prefix: str = "") -> Settings:
+    """The settings of the environment and of these options; ends the command where one is wrong.
+
+    `prefix`: what the settings' names have before those of the options.
+    """
     try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{prefix + name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        _fail("\n".join(f"--{fault['loc'][0]}: {fault['msg']}".replace("_", "-") for fault in error.errors()))
+        names = [str(fault["loc"][0]).removeprefix(prefix).replace("_", "-") for fault in error.errors()]
+        _fail("\n".join(f"--{name}: {fault['msg']}" for name, fault in zip(names, error.errors(), strict=True)))
 
 
 def _with_options_of_settings(command: Callable[..., None], *names: str) -> Callable[..., None]:
@@ -167,21 +169,30 @@ def simulator(
 
 @cli.command()
 def check_certificate(
-    file: Annotated[Path, typer.Argument(help="The organisation's certificate, a PKCS#12 file.")],
-    passphrase: _PASSPHRASE = "",
+    file: Annotated[
+        Path | None,
+        typer.Argument(envvar="FHIR_INS_INSI_PKCS12", help="The organisation's certificate, a PKCS#12 file."),
+    ] = None,
+    passphrase: Annotated[
+        str | None, typer.Option(envvar="FHIR_INS_INSI_PKCS12_PASSPHRASE", help="Its passphrase; best in the variable.")
+    ] = None,
+    trust: Annotated[
+        str | None, typer.Option(envvar="FHIR_INS_INSI_TRUST", help="PEM file of the authorities to believe.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(envvar="FHIR_INS_INSI_ENDPOINT", help="The téléservice it is meant for.")
+    ] = None,
+    call: Annotated[
+        bool, typer.Option("--call", help="Ask INSi once, for a fictitious person, with the FHIR_INS_INSI_… settings.")
+    ] = False,
 ) -> None:
-    """Say in plain words whether a certificate is fit for the téléservice INSi."""
-    from fhir_ins.insi.certificate import CertificateFault, load_certificate
-    from fhir_ins.insi.certificate_check import examine
+    """Say in plain words whether a certificate is fit for the téléservice INSi; the exit code is 1 when it is not."""
+    from fhir_ins.certificate_command import check
 
-    try:
-        certificate = load_certificate(file, passphrase)
-    except CertificateFault as error:
-        _fail(str(error))
-    findings = examine(certificate, datetime.now(UTC).date())
-    for finding in findings:
-        typer.echo(f"{'ok ' if finding.ok else 'BAD'} {finding.text}")
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+    if file is None:
+        _fail("name the PKCS#12 file of the certificate, or set FHIR_INS_INSI_PKCS12.")
+    given = {"pkcs12": str(file), "pkcs12_passphrase": passphrase, "trust": trust, "endpoint": endpoint}
+    raise typer.Exit(check(file, _settings(given, prefix="insi_"), call=call))
 
 
 def _fail(text: str) -> NoReturn:

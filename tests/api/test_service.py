@@ -150,12 +150,3 @@ def test_a_wrong_setting_stops_the_start_in_plain_words(environment: dict[str, s
     assert ended.returncode == 1
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def test_check_certificate_says_in_plain_words(simulator: Simulator) -> None:
-    command = [sys.executable, "-m", "fhir_ins", "check-certificate", str(simulator.pki / "client.p12")]
-    good = subprocess.run([*command, "--passphrase", "simulator"], capture_output=True, text=True)
-    assert "INSI-AUTO" in good.stdout
-    wrong = subprocess.run([*command, "--passphrase", "wrong"], capture_output=True, text=True)
-    assert wrong.returncode == 1
-    assert "assphrase" in wrong.stderr

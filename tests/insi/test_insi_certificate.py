@@ -1,53 +1,16 @@
-"""Client certificates: opening a PKCS#12, and telling what is wrong with it."""
+"""Client certificates: reading the file, and the TLS they give."""
 
 import os
 import re
 import shutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from authority import Authority
 
 from fhir_ins.insi.certificate import CertificateFault, ClientCertificate, load_certificate, ssl_context
-from fhir_ins.insi.certificate_check import examine
 from fhir_ins.simulator.pki import STRUCTURE
-
-TODAY = date(2026, 6, 1)
-KEY = rsa.generate_private_key(65537, 2048)
-
-
-def certificate(
-    *,
-    name="INSI-AUTO",
-    unit: str | None = "10B0999902",
-    issuer="AC IGC-SANTE ELEMENTAIRE ORGANISATIONS",
-    days=365,
-    usage=ExtendedKeyUsageOID.CLIENT_AUTH,
-) -> x509.Certificate:
-    start = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC) - timedelta(days=400)
-    subject = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
-    if unit:
-        subject.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(subject))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(KEY.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=400 + days))
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .sign(KEY, SHA256())
-    )
-
-
-def wrong(**differences) -> list[str]:
-    client = ClientCertificate(KEY, certificate(**differences), ())
-    return [finding.text for finding in examine(client, TODAY) if not finding.ok]
 
 
 def test_the_simulators_certificate_names_its_structure(certificate_of_simulator):
@@ -106,39 +69,9 @@ def test_the_key_stays_out_of_the_representation(certificate_of_simulator):
     assert "key" not in repr(certificate_of_simulator).lower()
 
 
-def test_a_good_certificate_has_only_good_findings():
-    assert wrong() == []
-
-
 @pytest.mark.parametrize(
-    ("difference", "text"),
-    [
-        ({"name": "INSI_AUTO"}, "INSI-AUTO or INSI-MANU"),
-        ({"name": "insi-manu"}, "DESIR_560"),
-        ({"unit": None}, "Emetteur has to be configured"),
-        ({"issuer": "Let's Encrypt"}, "not an authority of the IGC-Santé"),
-        ({"days": -3}, "expired on 2026-05-29, 3 days ago"),
-        ({"usage": ExtendedKeyUsageOID.SERVER_AUTH}, "lacks client authentication"),
-    ],
+    ("issuer", "is_test"),
+    [("TEST AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", True), ("AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", False)],
 )
-def test_each_fault_of_a_certificate_is_found_alone_and_told_plainly(difference, text):
-    (finding,) = wrong(**difference)
-    assert text in finding
-
-
-@pytest.mark.parametrize(
-    ("issuer", "is_test", "text"),
-    [
-        ("TEST AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", True, "a test certificate"),
-        ("AC IGC-SANTE ELEMENTAIRE ORGANISATIONS", False, "a certificate for the production endpoint"),
-    ],
-)
-def test_the_issuer_tells_test_from_production(issuer, is_test, text):
-    client = ClientCertificate(KEY, certificate(issuer=issuer), ())
-    assert client.is_test is is_test
-    assert any(text in finding.text for finding in examine(client, TODAY))
-
-
-def test_a_certificate_that_ends_soon_is_good_but_says_so():
-    findings = examine(ClientCertificate(KEY, certificate(days=20), ()), TODAY)
-    assert any(finding.ok and "20 days left, renew it now" in finding.text for finding in findings)
+def test_the_issuer_tells_test_from_production(issuer, is_test):
+    assert Authority(issuer).issue().client.is_test is is_test
