@@ -55,7 +55,7 @@ def _findings(file: Path, settings: Settings, *, call: bool) -> Iterator[Finding
 
 
 def _called(settings: Settings) -> Finding:
-    from fhir_ins.app import insi_configuration
+    from fhir_ins.configured_insi import insi_configurations
     from fhir_ins.insi.certificate_call import examine_call
     from fhir_ins.insi.port import Requester
     from fhir_ins.insi.soap import SoapAdapter
@@ -64,7 +64,7 @@ def _called(settings: Settings) -> Finding:
         if not settings.insi_idam:
             return Finding(Level.BAD, "call", "None was made: set FHIR_INS_INSI_IDAM, the software's number.")
         try:
-            configuration = insi_configuration(settings)
+            configuration = insi_configurations(settings).get(settings.tenant)
             if configuration is None:
                 return Finding(Level.BAD, "call", "None was made: name the endpoint, --endpoint.")
             adapter = SoapAdapter(configuration)
