@@ -17,6 +17,10 @@ NO_PROFESSIONAL = Fault(
     FaultKind.REQUEST,
     "This structure asks INSi in the name of a professional: give the AssertionPS signed with their card.",
 )
+NO_ORGANISATION = Fault(
+    FaultKind.REQUEST,
+    "This structure asks INSi in its own name, with its certificate: leave the AssertionPS out.",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from fhir_ins.insi.certificate import CertificateFault, ClientCertificate
 from fhir_ins.insi.certificate_file import CertificateFile, current_certificate
 from fhir_ins.insi.channels import Channels
 from fhir_ins.insi.credentials import (
+    NO_ORGANISATION,
     NO_PROFESSIONAL,
     Credentials,
     credentials_of_organisation,
@@ -191,6 +192,8 @@ class SoapAdapter:
 
     def _credentials(self, question: Question, assertion: bytes | None) -> Credentials | Fault:
         if self._emetteur is not None:
+            if assertion is not None:
+                return NO_ORGANISATION
             return credentials_of_organisation(question, self._emetteur, self._clock())
         if assertion is None:
             return NO_PROFESSIONAL

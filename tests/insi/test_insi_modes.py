@@ -13,6 +13,7 @@ from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.certificate import ClientCertificate
 from fhir_ins.insi.contract import BAM_NAMESPACE, LPS_NAMESPACE, SECURITY_NAMESPACE
+from fhir_ins.insi.credentials import NO_ORGANISATION
 from fhir_ins.insi.port import (
     ByTraits,
     ByVitale,
@@ -57,11 +58,19 @@ def sent(wire) -> tuple[list[etree._Element], set[str | None]]:
     return ([] if security is None else list(security)), emetteurs
 
 
-async def test_over_mtls_the_certificate_speaks_and_an_assertion_ps_stays_here(wire, connect):
+async def test_over_mtls_the_certificate_speaks(wire, connect):
     insi = connect(endpoint=wire.answers(200, FOUND), now=NOW)
-    await insi.ask(BY_TRAITS, Requester("tests", "a-test", await signed()), within=20)
+    await insi.ask(BY_TRAITS, WHO, within=20)
     assert sent(wire) == ([], {"10B0999901"})
     assert wire.requests[0].certified
+
+
+async def test_over_mtls_an_assertion_ps_is_refused_rather_than_left_out(wire, connect):
+    insi = connect(endpoint=wire.answers(200, FOUND), now=NOW)
+    who = Requester("tests", "a-test", await signed())
+    assert insi.refusal(BY_TRAITS, who) == NO_ORGANISATION
+    assert (await insi.ask(BY_TRAITS, who, within=20)).outcome == NO_ORGANISATION
+    assert not wire.requests
 
 
 async def test_over_mtls_a_vitale_assertion_goes_out(wire, connect):
