@@ -11,6 +11,7 @@ import structlog
 
 from fhir_ins.insi.certificate import Authorities, CertificateFault, load_authorities, load_certificate
 from fhir_ins.insi.certificate_check import Finding, Level, examine, examine_chain, examine_endpoint
+from fhir_ins.insi.endpoints import Mode
 from fhir_ins.settings import Settings
 
 _ABOUT_AT, _TEXT_AT, _WIDTH = 6, 22, 110
@@ -55,29 +56,33 @@ def _findings(file: Path, settings: Settings, *, call: bool) -> Iterator[Finding
 
 
 def _called(settings: Settings) -> Finding:
+    if not settings.insi_idam:
+        return _uncalled("set FHIR_INS_INSI_IDAM, the number that the CNDA gave the software.")
+    if not settings.insi_endpoint:
+        return _uncalled("name the endpoint, --endpoint.")
+    # the adapter's log lines would stand between the findings, which say the same
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    return asyncio.run(_call(settings.model_copy(update={"insi_tenants": None, "insi_mode": Mode.CERTIFICATE.value})))
+
+
+async def _call(settings: Settings) -> Finding:
     from fhir_ins.configured_insi import insi_configurations
     from fhir_ins.insi.certificate_call import examine_call
     from fhir_ins.insi.port import Requester
     from fhir_ins.insi.soap import SoapAdapter
 
-    async def made() -> Finding:
-        if not settings.insi_idam:
-            return Finding(Level.BAD, "call", "None was made: set FHIR_INS_INSI_IDAM, the software's number.")
-        try:
-            configuration = insi_configurations(settings).get(settings.tenant)
-            if configuration is None:
-                return Finding(Level.BAD, "call", "None was made: name the endpoint, --endpoint.")
-            adapter = SoapAdapter(configuration)
-        except (CertificateFault, ValueError) as fault:
-            return Finding(Level.BAD, "call", f"None was made: {fault}")
-        try:
-            return await examine_call(adapter, Requester(settings.tenant, "check-certificate"))
-        finally:
-            await adapter.aclose()
+    try:
+        adapter = SoapAdapter(insi_configurations(settings)[settings.tenant])
+    except (CertificateFault, ValueError) as fault:
+        return _uncalled(str(fault))
+    try:
+        return await examine_call(adapter, Requester(settings.tenant, "check-certificate"))
+    finally:
+        await adapter.aclose()
 
-    # the adapter's log lines would stand between the findings, which say the same
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    return asyncio.run(made())
+
+def _uncalled(why: str) -> Finding:
+    return Finding(Level.BAD, "call", f"None was made: {why}")
 
 
 def _line(finding: Finding) -> str:

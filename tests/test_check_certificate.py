@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from authority import NOW, Authority
 from conftest import Simulator
+from pydantic import SecretStr
+
+from fhir_ins.certificate_command import check
+from fhir_ins.settings import Settings
 
 
 def run(*arguments: str | Path, **variables: str | Path) -> tuple[int, str]:
@@ -42,15 +46,22 @@ def test_the_settings_of_the_server_are_the_defaults(simulator: Simulator):
     assert code == 1
     assert "desir_550" in told
     assert told.endswith("Not fit for INSi: 1 BAD finding above.\n")
-    assert "None was made: set FHIR_INS_INSI_IDAM" in run("--call", **settings)[1]
-    del settings["ENDPOINT"]
-    assert "None was made: name the endpoint" in run("--call", **settings, IDAM="X")[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"insi_idam": ""}, "set FHIR_INS_INSI_IDAM"), ({"insi_endpoint": None}, "name the endpoint, --endpoint")],
+)
+def test_a_call_that_lacks_something_is_not_made(settings: Settings, capsys, changes, reason):
+    assert check(settings.insi_pkcs12, settings.model_copy(update=changes), call=True) == 1
+    assert f"BAD   call            None was made: {reason}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("passphrase", ["wrong", ""])
-def test_a_wrong_passphrase_is_the_only_finding(simulator: Simulator, passphrase: str):
-    code, told = run(simulator.pki / "client.p12", "--passphrase", passphrase)
-    assert code == 1
+def test_a_wrong_passphrase_is_the_only_finding(settings: Settings, capsys, passphrase: str):
+    wrong = settings.model_copy(update={"insi_pkcs12_passphrase": SecretStr(passphrase)})
+    assert check(settings.insi_pkcs12, wrong, call=True) == 1
+    told = capsys.readouterr().out
     assert told.startswith("BAD   file            The passphrase of ")
     assert told.count("BAD  ") == 1
     assert "is wrong" in told
