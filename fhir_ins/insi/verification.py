@@ -227,4 +227,7 @@ def _one(parent: etree._Element, path: str) -> etree._Element:
 
 
 def _one_text(parent: etree._Element, path: str) -> str:
-    return (_one(parent, path).text or "").strip()
+    element = _one(parent, path)
+    if len(element):
+        raise Misfit(f"{etree.QName(element).localname} holds elements")
+    return (element.text or "").strip()

@@ -119,6 +119,7 @@ def test_a_verdict_is_read(verification, body, outcome):
         (report("00", "<Resultat/>"), "Concordance is there 0 times"),
         (result("OK").replace(b"</Resultat>", b"<Concordance>KO</Concordance></Resultat>"), "there 2 times"),
         (result("OK").replace(b"<Resultat>", b"<Resultat xmlns='urn:other'>"), "Concordance is there 0 times"),
+        (result("OK<Sauf>KO</Sauf>"), "Concordance holds elements"),
         (result("OK", ("", "OK")).replace(b"<Nom></Nom>", b""), "Nom is there 0 times"),
         (report("07", "<Resultat><Concordance>OK</Concordance></Resultat>"), "CR/CodeCR holds a code"),
         (answer("<Resultat><Concordance>OK</Concordance></Resultat>"), "CodeCR is there 0 times"),
