@@ -17,6 +17,8 @@ Json = dict[str, Any]
 FETCH = "/Patient/$ins-fetch"
 NOWHERE = "https://localhost:9/lps"
 QUICK = 6000  # calls a minute: as good as no bound
+ONE_TRY: Json = {"insi_attempts": 1, "insi_breaker_failures": 1000}  # INSi away is told at once, each time
+AWAY: Json = {"insi_endpoint": NOWHERE, "insi_deferred_per_minute": 0, **ONE_TRY}  # INSi away, nothing carried out
 ENDED = {"completed", "failed", "cancelled"}
 
 DEFER: Json = {"resourceType": "Parameters", "parameter": [{"name": "defer", "valueBoolean": True}]}
@@ -104,7 +106,7 @@ class Gate:
 
     async def reached(self, times: int = 1) -> None:
         """Wait until so many more calls have come."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             for _ in range(times):
                 await self._arrivals.get()
 

@@ -11,10 +11,10 @@ import httpx
 import pymongo
 import pytest
 from deferrals import (
+    AWAY,
     DEFER,
     DEFERRED,
     FETCH,
-    NOWHERE,
     PEOPLE,
     QUICK,
     Json,
@@ -50,7 +50,7 @@ Back = Callable[[], Awaitable[httpx.AsyncClient]]
 @pytest.fixture
 async def away(start_server: StartServer) -> httpx.AsyncClient:
     """A server whose INSi is away, and that carries nothing out."""
-    return await start_server(insi_endpoint=NOWHERE, insi_deferred_per_minute=0)
+    return await start_server(**AWAY)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ async def test_a_contradiction_is_400(away: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("missing", [Right.WRITE, Right.READ, Right.FETCH])
 async def test_it_needs_the_right_to_write(start_server: StartServer, away: httpx.AsyncClient, missing: Right) -> None:
     created = (await away.post("/Patient", json=patient())).json()
-    fhir = await start_server(insi_endpoint=NOWHERE, rights=SANDBOX_RIGHTS - {missing})
+    fhir = await start_server(**AWAY, rights=SANDBOX_RIGHTS - {missing})
     assert (await fhir.post(FETCH, json=DEFERRED)).status_code == 403
     assert (await fhir.post(f"/Patient/{created['id']}/$ins-fetch", json=DEFER)).status_code == 403
 
@@ -143,6 +143,7 @@ async def test_what_is_not_insi_being_away_is_not_deferred(start_server: StartSe
     for changes, status in (({"insi_idam": "UNKNOWN"}, 502), ({"insi_endpoint": None}, 502)):
         fhir = await start_server(**changes)
         assert (await fhir.post(FETCH, json=DEFERRED)).status_code == status
+    fhir = await start_server(**AWAY)
     bad = traits("ADRUN", ["ZOE!"], "female", "1975-12-31", defer=True)
     assert (await fhir.post(FETCH, json=bad)).status_code == 422
     doubtful = claiming(patient(), reliability("DOUT"))
@@ -178,7 +179,7 @@ async def test_the_same_call_waits_once(away: httpx.AsyncClient) -> None:
 
 
 async def test_of_many_at_once_one_waits(start_server: StartServer) -> None:
-    servers = [await start_server(insi_endpoint=NOWHERE, insi_deferred_per_minute=0) for _ in range(2)]
+    servers = [await start_server(**AWAY) for _ in range(2)]
     found = await asyncio.gather(*(deferred(servers[number % 2]) for number in range(10)))
     assert len(set(found)) == 1
     assert (len(await patients(servers[0])), len(await tasks(servers[0]))) == (1, 1)

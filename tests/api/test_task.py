@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from deferrals import DEFER, DEFERRED, NOWHERE, PEOPLE, QUICK, deferred, ended, patients, read, tasks
+from deferrals import AWAY, DEFER, DEFERRED, PEOPLE, QUICK, deferred, ended, patients, read, tasks
 from servers import SANDBOX_RIGHTS, StartServer
 
 from fhir_ins.fhir.structure import validate
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 @pytest.fixture
 async def away(start_server: StartServer) -> httpx.AsyncClient:
     """A server whose INSi is away, and that carries nothing out."""
-    return await start_server(insi_endpoint=NOWHERE, insi_deferred_per_minute=0)
+    return await start_server(**AWAY)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ async def test_a_task_that_has_ended_can_be_deleted(away: httpx.AsyncClient, sta
 
 
 async def test_reindexing_keeps_tasks_as_they_are(settings: Settings, start_server: StartServer) -> None:
-    own = {"mongodb_database": f"reindex-{settings.tenant[:8]}", "insi_deferred_per_minute": 0}
-    away = await start_server(insi_endpoint=NOWHERE, **own)
+    own = {"mongodb_database": f"reindex-{settings.tenant[:8]}"}
+    away = await start_server(**{**AWAY, **own})
     task = await read(away, await deferred(away, DEFERRED))
     assert (await reindex(Settings(**{**settings.model_dump(), **own}))).changed == 0
     assert await tasks(away, patient=task["for"]["reference"]) == [task]

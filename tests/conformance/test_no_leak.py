@@ -20,7 +20,7 @@ import pymongo
 import pytest
 import structlog
 from conftest import Simulator
-from deferrals import DEFER, NOWHERE, QUICK
+from deferrals import AWAY, DEFER, QUICK
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -127,7 +127,7 @@ def callers(mongod: Mongod, simulator: Simulator) -> Iterator[dict[str, httpx.Cl
     common["insi_deferred_per_minute"] = 0  # what is deferred is carried out by a step
     servers: dict[str, Json] = {
         "ordinary": {"rights": SANDBOX_RIGHTS},
-        "away": {"rights": SANDBOX_RIGHTS, "insi_endpoint": NOWHERE},
+        "away": {"rights": SANDBOX_RIGHTS, **AWAY},
         "reference": {"rights": SANDBOX_RIGHTS | {Right.REFERENCE}},
         "trusted": {"rights": SANDBOX_RIGHTS | {Right.TRUSTED_SOURCE}},
     }
