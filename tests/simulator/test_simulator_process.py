@@ -93,8 +93,7 @@ def test_a_client_of_another_authority_is_refused(pki: Pki, endpoint: str, tmp_p
 
 
 def test_an_expired_client_is_refused(pki: Pki, endpoint: str, tmp_path: Path):
-    file = issue_client(pki, tmp_path / "client.p12", expired=True)
-    context = ssl_context(load_certificate(file, pki.passphrase, now=datetime(2020, 1, 1, tzinfo=UTC)), pki.authority)
+    context = tls(pki, issue_client(pki, tmp_path / "client.p12", expired=True))
     with pytest.raises(httpx.TransportError):
         httpx.post(endpoint, verify=context)
 
