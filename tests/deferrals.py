@@ -57,9 +57,9 @@ async def read(fhir: httpx.AsyncClient, path: str) -> Json:
     return answer.json()  # type: ignore[no-any-return]
 
 
-async def until(fhir: httpx.AsyncClient, task: str, holds: Callable[[Json], bool], *, within: float = 15) -> Json:
+async def until(fhir: httpx.AsyncClient, task: str, holds: Callable[[Json], bool]) -> Json:
     """The Task once that is so of it."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + 60
     while not holds(found := await read(fhir, task)):
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.02)
@@ -67,8 +67,8 @@ async def until(fhir: httpx.AsyncClient, task: str, holds: Callable[[Json], bool
     return found
 
 
-async def ended(fhir: httpx.AsyncClient, task: str, *, within: float = 15) -> Json:
-    return await until(fhir, task, lambda found: found["status"] in ENDED, within=within)
+async def ended(fhir: httpx.AsyncClient, task: str) -> Json:
+    return await until(fhir, task, lambda found: found["status"] in ENDED)
 
 
 async def patients(fhir: httpx.AsyncClient) -> list[Json]:

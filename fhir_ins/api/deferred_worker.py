@@ -212,6 +212,8 @@ class DeferredWorker:
         """
         fault = said.outcome
         assert isinstance(fault, Fault)  # noqa: S101 - `is_away` says so
+        if fault.kind is FaultKind.BUSY:  # people who wait for an answer go first
+            return Step(worked=True, pause=WATCHFUL_SECONDS)
         misconfigured = fault.kind is FaultKind.CONFIGURATION
         reason = because(_MISCONFIGURED if misconfigured else _AWAY, fault)
         if task.get("statusReason") != reason:

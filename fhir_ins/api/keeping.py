@@ -77,12 +77,12 @@ async def kept_where_it_belongs(
         holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
         if holder is None:
             holder = await _waiting_patient(context, caller, asked)
-        if holder is not None:
-            return await _kept_on_holder(context, caller, wish, holder, fresh, new, differing)
-        written = draft(fresh, context.fr_core)
         try:
+            if holder is not None:
+                return await _kept_on_holder(context, caller, wish, holder, fresh, new, differing)
+            written = draft(fresh, context.fr_core)
             version = await context.resources.create(caller, "Patient", written)
-        except AlreadyHeld as error:
+        except AlreadyHeld as error:  # since we looked
             raise VersionChanged from error
         return Kept(_shown_as(written, version, fresh, context.fr_core), f"Patient/{version.id}", differing)
 

@@ -209,9 +209,9 @@ async def test_somebody_else_who_asks_in_time_is_given_the_patient_that_waits(
 ) -> None:
     path = await deferred(away)
     idle = await start_server(insi_deferred_per_minute=0)
-    answer = (await idle.post(FETCH, json=ADRUN_TRAITS)).json()
-    reference = out(answer, "stored")[0]["valueReference"]["reference"]
-    assert reference == (await read(away, path))["for"]["reference"]
+    answers = await asyncio.gather(*(idle.post(FETCH, json=ADRUN_TRAITS) for _ in range(4)))
+    stored = {out(answer.json(), "stored")[0]["valueReference"]["reference"] for answer in answers}
+    assert stored == {(await read(away, path))["for"]["reference"]}
     done = await ended(await start_server(insi_deferred_per_minute=QUICK), path)
     assert (done["status"], outputs(done, "result")) == ("completed", ["found"])
     assert len(await patients(away)) == 1
