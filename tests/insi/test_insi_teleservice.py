@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import structlog
+from insi_assertions import signed
 
 from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.breaker import Breaker, BreakerState
@@ -160,6 +162,16 @@ async def test_an_answer_is_never_shared_across_tenants(wire, connect):
     insi = Teleservice(adapters)
     await asyncio.gather(*(insi.search_by_traits(ZOE, Requester(tenant, "a-test")) for tenant in adapters))
     assert len(wire.requests) == 2
+
+
+async def test_an_answer_is_never_shared_across_credentials(wire, connect):
+    endpoint = wire.one_way().slow(0.3, FOUND[1])
+    insi = Teleservice({"tests": connect(endpoint=endpoint, certificate=None)})
+    one, other = [await signed(now=datetime.now(UTC)) for _ in range(2)]
+    who = [Requester("tests", "a-test", assertion) for assertion in (one, other, one)]
+    said = await asyncio.gather(*(insi.search_by_traits(ZOE, requester) for requester in who))
+    assert len(wire.requests) == 2
+    assert said[0] == said[2] != said[1]
 
 
 async def test_a_caller_who_leaves_takes_the_answer_from_nobody(wire, connect):
