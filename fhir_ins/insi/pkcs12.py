@@ -37,8 +37,8 @@ def key_and_certificates(
     own = [certificate for certificate in certificates if _belongs(certificate, store.key)]
     if not own:
         raise CertificateFault(
-            f"{name} holds a private key and {len(certificates)} certificates, none of which is the key's: make the "
-            f"file again with the certificate that was issued for this key: {_EXPORT}"
+            f"{name} holds a private key without its certificate (of {len(certificates)} in it none is the key's): "
+            f"make the file again with the certificate that was issued for this key: {_EXPORT}"
         )
     chosen = max(own, key=lambda certificate: certificate.not_valid_after_utc)
     return store.key, chosen, tuple(other for other in certificates if other != chosen)

@@ -113,7 +113,7 @@ def test_a_key_without_its_certificate_is_told(tmp_path: Path):
     other = Issued(ISSUER.issue().key, CLIENT.certificate)
     sealing = BestAvailableEncryption(b"secret")
     content = pkcs12.serialize_key_and_certificates(None, other.key, None, [CLIENT.certificate], sealing)
-    assert "1 certificates, none of which is the key's" in refusal(tmp_path, content)
+    assert "holds a private key without its certificate" in refusal(tmp_path, content)
 
 
 def test_of_several_certificates_the_one_of_the_key_is_taken(tmp_path: Path):
