@@ -180,6 +180,11 @@ def _refuse_the_real_world(environment: Mapping[str, str]) -> None:
         raise SandboxError(
             "The sandbox never talks to a real INSi: unset FHIR_INS_INSI_ENDPOINT, or run `fhir-ins serve`."
         )
+    if environment.get("FHIR_INS_INSI_TENANTS"):
+        raise SandboxError(
+            "The sandbox has one structure and never talks to a real INSi: unset FHIR_INS_INSI_TENANTS, or run "
+            "`fhir-ins serve`."
+        )
     if uri := environment.get("FHIR_INS_MONGODB_URI"):
         try:
             hosts = parse_uri(uri, validate=False)["nodelist"] if not uri.startswith("mongodb+srv:") else [("srv", 0)]

@@ -27,6 +27,8 @@ commands = typer.Typer(help="The CNDA's conformity cases for the téléservice I
 
 _CASES = Annotated[list[str] | None, typer.Option("--case", help="A case, 2.03-c1, or 2.03 for all of it; else all.")]
 
+_AS_THE_SIMULATOR_KNOWS_US = {"insi_mode": "certificate", "insi_emetteur": "", "insi_assertion_source": ""}
+
 
 @commands.command()
 def run(
@@ -39,7 +41,7 @@ def run(
         typer.Option(
             envvar="FHIR_INS_INSI_ENDPOINT",
             help="INSi's qualification environment, the other FHIR_INS_INSI_… settings of `fhir-ins serve` being in "
-            "the environment; else the simulator is started.",
+            "the environment; else, without FHIR_INS_INSI_TENANTS, the simulator is started.",
         ),
     ] = None,
 ) -> None:
@@ -53,13 +55,12 @@ def run(
     with ExitStack() as parts:
         try:
             cases = chosen(case or [])
-            options: dict[str, Any] = {"insi_endpoint": endpoint}
-            simulated = None
-            if endpoint is None:
+            settings, card = _settings(**({"insi_endpoint": endpoint} if endpoint else {})), None
+            if settings.insi_endpoint is None and settings.insi_tenants is None:
                 directory = parts.enter_context(tempfile.TemporaryDirectory(prefix="fhir-ins-"))
                 simulated = parts.enter_context(simulated_insi(Path(directory)))
-                options = dict(simulated.settings)
-            played = asyncio.run(_play(cases, _settings(**options), simulated.card if simulated else None))
+                settings, card = _settings(**simulated.settings, **_AS_THE_SIMULATOR_KNOWS_US), simulated.card
+            played = asyncio.run(_play(cases, settings, card))
         except (CertificateFault, Production, SimulatorFailed, ValueError) as error:
             _fail(str(error))
     _hand_in(played, report)
@@ -112,9 +113,12 @@ async def _play(cases: "Sequence[Case]", settings: Settings, card: Path | None) 
     async for one in play(cases, configuration, settings.tenant, injects=card is None, signer=signer):
         _tell(one)
         played.append(one)
-    where = f"{configuration.endpoint}, the simulator of fhir-ins" if card else configuration.endpoint
+    rehearsal = ", the simulator of fhir-ins: a rehearsal, no evidence for the CNDA" if card else ""
     software = f"{configuration.lps_name} {configuration.lps_version}, IDAM {configuration.idam}"
-    return Report({"Played": _time(began), "Endpoint": where, "Software": software, "By": _ours()}, played)
+    return Report(
+        {"Played": _time(began), "Endpoint": configuration.endpoint + rehearsal, "Software": software, "By": _ours()},
+        played,
+    )
 
 
 async def _export(cases: "Sequence[Case]", settings: Settings, since: datetime | None) -> "Exported":

@@ -125,10 +125,11 @@ def _section(played: Played) -> list[str]:
     lines = ["", f'<a id="{_anchor(case)}"></a>', "", f"## {case.name} {case.title}", ""]
     lines += [f"**{played.verdict.result.value}**" + "".join(f"  \n{text(why)}" for why in played.verdict.reasons), ""]
     sent = ", ".join(f"{name} {said}" for name, said in case.elements.items())
+    must_send = "nothing" if case.expected.refused else sent
     for name, said in (
         ("Operation", case.operation.value),
         ("Asked", asked_in_words(case.asked)),
-        ("Sent", sent),
+        ("To be sent", must_send),
         ("Expected", expectation_in_words(case.expected)),
         ("Came", _came(played)),
         ("Source", case.source),

@@ -122,6 +122,7 @@ def test_what_the_qualification_environment_cannot_answer_is_told_apart(settings
         (("run", "--case", "9.99"), {}, "There is no case 9.99."),
         (("run", "--endpoint", "https://localhost:1/lps"), {}, "FHIR_INS_INSI_PKCS12 is needed"),
         (("run", "--endpoint", "ldap://x"), {}, "FHIR_INS_INSI_ENDPOINT: "),
+        (("run",), {"FHIR_INS_INSI_TENANTS": "/missing.toml"}, "/missing.toml: there is no such file"),
         (("export",), {}, "set FHIR_INS_INSI_EVIDENCE_KEY"),
         (("export",), {"FHIR_INS_INSI_EVIDENCE_KEY": "c2hvcnQ="}, "32 random bytes in base64"),
     ],

@@ -89,6 +89,7 @@ def test_its_parts_end_with_it_even_when_it_is_killed(tmp_path: Path) -> None:
     ("environment", "told"),
     [
         ({"FHIR_INS_INSI_ENDPOINT": "https://services-ps-tlsm.ameli.fr/lps"}, "never talks to a real INSi"),
+        ({"FHIR_INS_INSI_TENANTS": "tenants.toml"}, "never talks to a real INSi"),
         ({"FHIR_INS_MONGODB_URI": "mongodb://db.example.fr:27017"}, "MongoDB on this machine only"),
         ({"FHIR_INS_MONGODB_URI": "mongodb+srv://db.example.fr"}, "MongoDB on this machine only"),
     ],
