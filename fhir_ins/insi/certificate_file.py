@@ -116,11 +116,11 @@ class CertificateFile(WatchedFile[ClientCertificate]):
         super().__init__(file, self._loaded, beside=beside, clock=clock)
 
     def state(self) -> Mapping[str, Any]:
-        """`notAfter` (ISO day), `daysLeft` (negative when it expired), and `refused`: why a newer file is not used."""
+        """`notAfter` (ISO day), `daysLeft` (negative when it expired), and `refused` where a newer file is not used."""
         certificate = self.current()
         left = (certificate.not_after - self._clock()).days
         state = {"notAfter": f"{certificate.not_after:%Y-%m-%d}", "daysLeft": left}
-        return state | ({"refused": self.refused} if self.refused else {})
+        return state | ({"refused": True} if self.refused else {})  # the log says why, with the file's name
 
     def _loaded(self, former: ClientCertificate | None) -> ClientCertificate:
         certificate = load_certificate(self.file, _passphrase(self._passphrase))

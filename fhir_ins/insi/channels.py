@@ -55,10 +55,10 @@ class Channels:
             await used.channel.aclose()
 
     def state(self) -> Mapping[str, Any]:
-        """`certificate`: see `CertificateFile`; `trust`: `refused`, why a newer trust file is not used."""
+        """`certificate`: see `CertificateFile`; `trust`: `refused` where a newer trust file is not used."""
         certificate = {"certificate": self._held.state()} if isinstance(self._held, CertificateFile) else {}
         refused = self._trust and self._trust.refused
-        return certificate | ({"trust": {"refused": refused}} if refused else {})
+        return certificate | ({"trust": {"refused": True}} if refused else {})
 
     async def _current(self) -> "_InUse":
         if self._newest.made_of != self._parts():

@@ -216,6 +216,9 @@ class Adapter(Protocol):
     def verifies(self) -> bool:
         """Whether it can ask the unitary verification."""
 
+    def state(self) -> Mapping[str, Any]:
+        """What `/health/ready` says of its certificate and trust file."""
+
     def refusal(self, question: Question, requester: Requester) -> Fault | None:
         """Why INSi must not be asked this: an assertion past its time, a card that is another person's; else None."""
 

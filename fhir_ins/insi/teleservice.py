@@ -105,12 +105,19 @@ class Teleservice:
         return tenant in self._lines and self._lines[tenant].adapter.verifies
 
     def state(self) -> Mapping[str, Any]:
-        """`status` (unknown, up, down), `lastCall` (ISO time) and `lastCode` of the last call, and each breaker."""
-        breakers = [
-            {"tenant": tenant, "state": line.breaker.state.value, "failedInARow": line.breaker.failed}
+        """`status` (unknown, up, down), `lastCall` (ISO time) and `lastCode` of the last call, and of each tenant the
+        breaker and what the adapter says of its files.
+        """
+        tenants = [
+            {
+                "tenant": tenant,
+                "breaker": line.breaker.state.value,
+                "failedInARow": line.breaker.failed,
+                **line.adapter.state(),
+            }
             for tenant, line in self._lines.items()
         ]
-        return {"status": "unknown", **self._last, "breakers": breakers}
+        return {"status": "unknown", **self._last, "tenants": tenants}
 
     async def aclose(self) -> None:
         """Finish the conversations going on, then close the connections."""

@@ -194,7 +194,9 @@ class TestAnInsiInDifficulty:
         ready = await fhir.get(str(fhir.base_url).replace("/fhir/", "/health/ready"))
         insi = ready.json()["components"]["insi"]
         assert (ready.status_code, insi["status"]) == (200, "down")
-        assert insi["breakers"] == [{"tenant": tenant, "state": "open", "failedInARow": 2}]
+        (ours,) = insi["tenants"]
+        assert (ours["tenant"], ours["breaker"], ours["failedInARow"]) == (tenant, "open", 2)
+        assert ours["certificate"]["daysLeft"] > 300
         again = await fhir.post("Patient/$ins-fetch", json=ADRUN_TRAITS)
         assert (again.status_code, "left alone" in again.text) == (503, True)
         assert await made(fhir, tenant) == 2

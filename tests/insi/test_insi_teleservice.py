@@ -14,17 +14,24 @@ from fhir_ins.insi.coalescing import Coalescing
 from fhir_ins.insi.port import Fault, FaultKind, Found, NoIdentity, Requester
 from fhir_ins.insi.teleservice import Rules, Teleservice
 from fhir_ins.simulator import answers as simulated
+from fhir_ins.simulator import faults
 from fhir_ins.simulator.identities import PEOPLE
 
 WHO = Requester("tests", "a-test")
 ZOE = Traits("ADRUN", ("ZOE",), "F", "1975-12-31", None)
 FOUND = (200, simulated.found(PEOPLE[0]).body)
 NOBODY = (200, simulated.nobody().body)
-AWAY = (500, simulated.fault(replace(simulated.SEARCH_FAILED, code="insi_111"), "").body)
-REFUSED = (500, simulated.fault(simulated.SEX_WRONG, "").body)
-UNKNOWN = (500, simulated.fault(simulated.UNKNOWN_SOFTWARE, "").body)
+AWAY = (500, simulated.fault(replace(faults.SEARCH_FAILED, code="insi_111"), "").body)
+REFUSED = (500, simulated.fault(faults.SEX_WRONG, "").body)
+UNKNOWN = (500, simulated.fault(faults.UNKNOWN_SOFTWARE, "").body)
 HTML = (503, b"<html><body>Service Unavailable</body></html>")
 QUICK = Rules(total=5, attempts=3, failures=100)
+
+
+def told(insi) -> tuple[str, int]:
+    """What the state says of the only tenant's breaker."""
+    (tenant,) = insi.state()["tenants"]
+    return tenant["breaker"], tenant["failedInARow"]
 
 
 def codes(conversation) -> list[str]:
@@ -68,14 +75,14 @@ async def test_after_failures_in_a_row_insi_is_left_alone_then_tried_by_one_call
         await insi.search_by_traits(ZOE, WHO)
     said = await insi.search_by_traits(ZOE, WHO)
     assert (said.calls, said.outcome.kind, said.outcome.retry_after) == ((), FaultKind.TRANSIENT, 30)
-    assert insi.state()["breakers"] == [{"tenant": "tests", "state": "open", "failedInARow": 2}]
+    assert told(insi) == ("open", 2)
     now = 30.0
-    assert insi.state()["breakers"][0]["state"] == "half-open"
+    assert told(insi) == ("half-open", 2)
     assert codes(await insi.search_by_traits(ZOE, WHO)) == ["insi_111"]
     assert not (await insi.search_by_traits(ZOE, WHO)).calls
     now = 60.0
     assert codes(await insi.search_by_traits(ZOE, WHO)) == ["00"]
-    assert insi.state()["breakers"][0]["state"] == "closed"
+    assert told(insi) == ("closed", 0)
 
 
 async def test_an_open_breaker_ends_the_repetitions_of_a_call(wire, connect):

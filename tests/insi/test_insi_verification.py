@@ -93,10 +93,10 @@ def result(whole: str, *elements: tuple[str, str]) -> bytes:
     [
         (result("OK"), Verified(True)),
         (result(" OK\n"), Verified(True)),
-        (result("OK", ("NomNaissance", "OK")), Verified(True, (("NomNaissance", True),))),
+        (result("OK", ("NomNaissance", "OK")), Verified(True, (("family", True),))),
         (
             result("KO", ("NomNaissance", "OK"), ("Sexe", "KO")),
-            Verified(False, (("NomNaissance", True), ("Sexe", False))),
+            Verified(False, (("family", True), ("gender", False))),
         ),
         (result("KO"), Verified(False)),
         (report("01"), NoIdentity()),

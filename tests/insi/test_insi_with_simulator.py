@@ -57,9 +57,9 @@ async def test_a_search_with_a_carte_vitale_is_answered(insi, pki, signed):
     ("question", "differs"),
     [
         (verify(), None),
-        (verify(sex="M"), "Sexe"),
-        (verify(birth_place="63113"), "LieuNaissance"),
-        (verify(family="ADRDEUX"), "NomNaissance"),
+        (verify(sex="M"), "gender"),
+        (verify(birth_place="63113"), "birthPlace"),
+        (verify(family="ADRDEUX"), "family"),
     ],
 )
 async def test_a_verification_is_answered_element_by_element(insi, question, differs):
@@ -67,7 +67,7 @@ async def test_a_verification_is_answered_element_by_element(insi, question, dif
     assert isinstance(call.outcome, Verified), call.outcome
     assert call.outcome.concordant is (differs is None)
     elements = dict(call.outcome.elements)
-    assert {"NumIdentifiant", "OID", "NomNaissance", "ListePrenom", "Sexe", "DateNaissance"} <= elements.keys()
+    assert {"matricule", "oid", "family", "given", "gender", "birthDate"} <= elements.keys()
     assert [name for name, agrees in elements.items() if not agrees] == ([differs] if differs else [])
 
 
