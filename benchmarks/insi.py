@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from itertools import count
 from statistics import median
 
-from fhir_ins.simulator.population import person
-
 from benchmarks import load, processes
 from benchmarks.rows import ROWS, Preloaded, Requests
+from fhir_ins.simulator.population import person
 from fhir_ins.store.mongod import Mongod
 
 ROW = "ins-fetch"
