@@ -51,6 +51,8 @@ def serve(**options: str | None) -> None:
         app = application(settings)
     except (CertificateFault, ValueError) as error:
         _fail(str(error))
+    except OSError as error:  # a file that a setting names
+        _fail(f"{error.filename}: {error.strerror}")
     if fault := asyncio.run(store_fault(settings)):
         _fail(fault)
     configure()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+import structlog
+
 from fhir_ins.insi.assertion_source import load_source
 from fhir_ins.insi.certificate_file import CertificateFile
 from fhir_ins.insi.port import Witness
@@ -12,6 +14,8 @@ from fhir_ins.insi.teleservice import Rules, Teleservice
 from fhir_ins.insi.tenants import configurations
 from fhir_ins.insi.verification import NAMES, VerificationContract
 from fhir_ins.settings import Settings
+
+_log = structlog.get_logger()
 
 
 def insi_configurations(settings: Settings) -> Mapping[str, SoapConfiguration]:
@@ -22,7 +26,11 @@ def insi_configurations(settings: Settings) -> Mapping[str, SoapConfiguration]:
     found: Mapping[str, SoapConfiguration] = {}
     if settings.insi_tenants:
         found = configurations(settings.insi_tenants, _shared(settings))
+        if settings.tenant not in found:
+            _log.warning("insi_tenant_without_section", tenant=settings.tenant, file=str(settings.insi_tenants))
     elif settings.insi_endpoint:
+        if not settings.insi_idam:
+            raise ValueError("FHIR_INS_INSI_IDAM is needed with FHIR_INS_INSI_ENDPOINT: the number the CNDA gave.")
         emetteur = settings.insi_emetteur or None
         own = SoapConfiguration(**_shared(settings), certificate=_certificate(settings), emetteur=emetteur)
         found = {settings.tenant: own}

@@ -16,7 +16,7 @@ from fhir_ins.api.keeping import Wish
 from fhir_ins.api.patients import already_held, draft, over_current
 from fhir_ins.api.responses import resource_response
 from fhir_ins.api.tasks import requested, task_draft
-from fhir_ins.fhir.outcome import Issue, Unavailable, operation_outcome
+from fhir_ins.fhir.outcome import Conflict, Issue, Unavailable, operation_outcome
 from fhir_ins.frcore.known import Known
 from fhir_ins.frcore.traits import traits_of, with_traits
 from fhir_ins.ins.traits import Traits
@@ -73,7 +73,7 @@ async def _waiting(
 
     async def attempt() -> WaitingCall:
         if found := await same():
-            return found
+            return _asking_no_less(found, call)
         task = Write("Task", call.task, task_draft(requested(call)))
         try:
             await context.resources.together(caller, [*writes, task], context.deferred.put(call))
@@ -83,6 +83,24 @@ async def _waiting(
         return call
 
     return await over_current(attempt)
+
+
+def _asking_no_less(found: WaitingCall, call: WaitingCall) -> WaitingCall:
+    """The call that waits. Raises Conflict where it would do less than what is asked now."""
+    missing = [
+        name
+        for name, wanted, has in (
+            ("acceptTraits", call.accept_traits, found.accept_traits),
+            ("force", call.force, found.force),
+        )
+        if wanted and not has
+    ]
+    if missing:
+        raise Conflict(
+            f"This call waits already as Task/{found.task}, without {' and '.join(missing)}: delete that Task, which "
+            "takes it back, then repeat."
+        )
+    return found
 
 
 def _call(caller: Caller, key: str, patient: str, wish: Wish, *, force: bool) -> WaitingCall:

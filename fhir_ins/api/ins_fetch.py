@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.deferring import accepted, deferred_for, deferred_with_patient
+from fhir_ins.api.insi_faults import Away
 from fhir_ins.api.insi_search import Answer, ask, call_parts, obtained, refuse_blocked
 from fhir_ins.api.keeping import Kept, Wish, as_it_is, kept_on, kept_where_it_belongs, traits_to_ask
 from fhir_ins.api.negotiation import require_json_answer
@@ -17,7 +18,7 @@ from fhir_ins.api.operation_input import FETCH, fetch_input, operation_arguments
 from fhir_ins.api.patients import already_held, changed_meanwhile, current_patient, writer
 from fhir_ins.api.responses import resource_response
 from fhir_ins.fhir.operations import answer, part, parts
-from fhir_ins.fhir.outcome import Unavailable, placed_at
+from fhir_ins.fhir.outcome import placed_at
 from fhir_ins.frcore.writes import written
 from fhir_ins.insi.port import Call, Found, SeveralIdentities
 from fhir_ins.security.caller import Right
@@ -39,7 +40,7 @@ async def ins_fetch(request: Request) -> Response:
     wish = Wish(given.persist, given.accept_traits)
     try:
         found, calls = await ask(context, caller, given.asked)
-    except Unavailable as away:
+    except Away as away:
         if not given.defer:
             raise
         return accepted(request, await deferred_with_patient(context, caller, wish, start, given.asked.traits), away)
@@ -65,7 +66,7 @@ async def ins_fetch_instance(request: Request) -> Response:
     wish = Wish(given.persist, given.accept_traits)
     try:
         found, calls = await ask(context, caller, replace(given.asked, traits=traits_to_ask(before)))
-    except Unavailable as away:
+    except Away as away:
         if not given.defer:
             raise
         call = await deferred_for(context, caller, wish, current.id, force=given.force)

@@ -12,18 +12,22 @@ from fhir_ins.insi.port import Conversation, Fault, FaultKind
 _CODINGS = "urn:siram"
 
 
+class Away(Unavailable):
+    """INSi itself is away: the same call may succeed later."""
+
+
 def raise_fault(conversation: Conversation, fault: Fault, *, retry_after: int) -> NoReturn:
     """Raise the error for the fault that ended the conversation."""
-    codes = tuple({"system": _CODINGS, "code": code} for code in (fault.siram, fault.code) if code)
-    told = " / ".join(code for code in (fault.siram, fault.code) if code) or "no answer"
-    message = f"; message {conversation.calls[-1].message_id}" if conversation.calls else ""
-    text = f"INSi: {fault.text} ({told}{message})"
+    known = [code.lower() for code in (fault.siram, fault.code) if code]
+    codes = tuple({"system": _CODINGS, "code": code} for code in known)
+    text = fault.text
+    if conversation.calls:
+        text = f"INSi: {text} ({' / '.join(known) or 'no code'}; message {conversation.calls[-1].message_id})"
     error: FhirError
     match fault.kind:
         case FaultKind.TRANSIENT:
-            error = Unavailable(
-                (Issue("transient", text, codings=codes),), Retry_After=str(fault.retry_after or retry_after)
-            )
+            away = Away if fault.retryable else Unavailable
+            error = away((Issue("transient", text, codings=codes),), Retry_After=str(fault.retry_after or retry_after))
         case FaultKind.CONFIGURATION:
             text = f"Server configuration: the operator must act, repeating does not help. {text}"
             error = BadGateway((Issue("exception", text, codings=codes),))

@@ -99,9 +99,9 @@ def answered(context: Context, conversation: Conversation) -> Outcome:
 
 
 def is_away(outcome: Outcome) -> bool:
-    """Whether INSi could not be asked, and may be later."""
-    waits = (FaultKind.TRANSIENT, FaultKind.CONFIGURATION, FaultKind.BUSY)
-    return isinstance(outcome, Fault) and outcome.kind in waits
+    """Whether INSi could not be asked, and may be later; in its test environment some people never can be."""
+    waits = (FaultKind.CONFIGURATION, FaultKind.BUSY)
+    return isinstance(outcome, Fault) and (outcome.retryable or outcome.kind in waits)
 
 
 def refuse_blocked(identity: Identity) -> None:
@@ -136,7 +136,7 @@ def call_parts(calls: list[Call]) -> list[dict[str, Any]]:
         parts(
             "call",
             part("messageId", "String", call.message_id),
-            part("given", "String", call.given),
+            part("given", "String", call.given or None),
             part("code", "Code", call.code),
         )
         for call in calls

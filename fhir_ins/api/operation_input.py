@@ -16,6 +16,7 @@ from fhir_ins.fhir.outcome import BadRequest, Unprocessable
 from fhir_ins.frcore.traits import SEX_OF_GENDER, traits_of
 from fhir_ins.ins.malformed import Malformed
 from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.normalisation import family_for_insi
 from fhir_ins.ins.traits import Trait, Traits, birth_date_fault
 from fhir_ins.insi.port import ByVitale
 
@@ -66,7 +67,7 @@ def card_in(vitale: Argument) -> ByVitale:
     card = ByVitale(
         individual=_number(said["matriculeIndividu"]),
         holder=_number(said["matriculeOD"]),
-        family=_first(said["family"]),
+        family=_family(said["family"]),
         birth_date=_first(said["birthDate"]),
         birth_rank=_first(said["birthRank"]),
         assertion=_decoded(said["assertion"]),
@@ -90,6 +91,15 @@ def _number(found: list[Argument]) -> Matricule | None:
         text = f"The key of {number.masked} is wrong: {number.expected_key} was expected. Read the card again."
         raise Unprocessable(text, found[0].expression)
     return number
+
+
+def _family(found: list[Argument]) -> str | None:
+    if not found:
+        return None
+    family = family_for_insi(str(found[0].value))
+    if isinstance(family, Malformed):
+        raise Unprocessable(family.reason, found[0].expression)
+    return family
 
 
 def _decoded(found: list[Argument]) -> bytes | None:

@@ -5,7 +5,6 @@ Source: ISO/IEC 16022; ANS, « Format datamatrix INS » v2.2.20230926.
 
 from io import BytesIO
 
-import zxingcpp
 from PIL import Image
 
 from fhir_ins.ins.malformed import Malformed
@@ -13,7 +12,6 @@ from fhir_ins.ins.malformed import Malformed
 MOST_BYTES = 8_000_000
 MOST_PIXELS = 12_500_000  # an A4 page at 300 dpi, a telephone's photograph; some 120 MB at worst while it is opened
 
-_DATA_MATRIX = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
 _MARKER = b"IS"
 _TOO_LARGE = Malformed(f"The picture has more than {MOST_PIXELS} pixels: crop it, or scan at 300 dpi.")
 
@@ -25,7 +23,10 @@ def payload_in(photograph: bytes) -> bytes | Malformed:
     picture = _opened(photograph)
     if isinstance(picture, Malformed):
         return picture
-    found = {code.bytes for code in zxingcpp.read_barcodes(picture, formats=_DATA_MATRIX)}
+    import zxingcpp  # here, because a process that has loaded it ends with a page of complaints
+
+    formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
+    found = {code.bytes for code in zxingcpp.read_barcodes(picture, formats=formats)}
     payloads = [payload for payload in found if payload.startswith(_MARKER)]
     if len(payloads) > 1:
         return Malformed("The picture shows several INS datamatrices: send one of a single label.")

@@ -6,7 +6,6 @@ The encoder chooses the shortest encoding of the payload, not C40 for the header
 
 from io import BytesIO
 
-import zxingcpp
 from PIL import Image, ImageDraw, ImageFont
 
 CAPTION = "INS à scanner"
@@ -25,6 +24,8 @@ Modules = tuple[tuple[bool, ...], ...]
 
 def modules(payload: str) -> Modules:
     """The symbol, row by row, True where dark. `payload` is what `datamatrix.payload` writes."""
+    import zxingcpp  # here, because a process that has loaded it ends with a page of complaints
+
     code = zxingcpp.create_barcode(payload, zxingcpp.BarcodeFormat.DataMatrix, force_square=True)
     drawn = code.to_image(scale=1, add_quiet_zones=False)
     side, dots = drawn.shape[0], bytes(memoryview(drawn).cast("B"))  # type: ignore[arg-type] # a buffer, not so typed

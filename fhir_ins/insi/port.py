@@ -181,7 +181,7 @@ class Call:
             case Verified(concordant=concordant):
                 return "ok" if concordant else "ko"
             case Fault(code=code, siram=siram):
-                return code or siram or "unreachable"
+                return (code or siram or "unreachable").lower()
 
 
 @dataclass(frozen=True, slots=True)
