@@ -38,9 +38,15 @@ _DIFFERS = "Not stored, INSi's traits differ: check them, then call $ins-fetch w
 _STORED = "The INS is stored."
 _AWAY = "INSi does not answer: it will be asked again."
 _MISCONFIGURED = "The server's configuration keeps INSi from answering: the operator must act. It will be asked again."
+_UNKNOWN_IN_TEST = "INSi's test environment does not know this person, and asking again does not help."
 _REFUSED = "INSi refuses this request: check the traits, then call $ins-fetch."
 
 _log = structlog.get_logger()
+
+
+def _why(fault: Fault) -> str:
+    """Why INSi's fault ends a call."""
+    return _UNKNOWN_IN_TEST if fault.kind is FaultKind.TRANSIENT else _REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ class DeferredWorker:
         """End the call with INSi's answer; the Patient is written with it where it gets the INS."""
         outcome, calls = said.outcome, said.calls
         if isinstance(outcome, Fault):
-            return await self._ended(call, stored, failed(task, because(_REFUSED, outcome), calls))
+            return await self._ended(call, stored, failed(task, because(_why(outcome), outcome), calls))
         if not isinstance(outcome, Found):
             several = isinstance(outcome, SeveralIdentities)
             result, text = ("ambiguous", _AMBIGUOUS) if several else ("not-found", _NOT_FOUND)

@@ -71,7 +71,7 @@ def cancelled(task: Json, reason: Json) -> Json:
 def because(text: str, fault: Fault | None = None) -> Json:
     """A reason in plain words, with the codes of INSi's fault; its own words stay out, since a Task lasts."""
     codes = (fault.siram, fault.code) if fault else ()
-    coding = [{"system": _INSI_CODES, "code": code} for code in codes if code]
+    coding = [{"system": _INSI_CODES, "code": code.lower()} for code in codes if code]
     return {**({"coding": coding} if coding else {}), "text": text}
 
 

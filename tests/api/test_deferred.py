@@ -12,6 +12,7 @@ import pymongo
 import pytest
 from deferrals import (
     AWAY,
+    BROKEN,
     DEFER,
     DEFERRED,
     FETCH,
@@ -346,3 +347,16 @@ async def test_traits_that_insi_does_not_take_any_more_fail(away: httpx.AsyncCli
     done = await ended(await back(), path)
     assert done["status"] == "failed"
     assert "birth date" in told(done)
+
+
+async def test_a_call_that_waits_is_not_taken_for_one_that_does_more(away: httpx.AsyncClient) -> None:
+    task = await deferred(away)
+    more = await away.post("/Patient/$ins-fetch", json=with_flags(DEFERRED, acceptTraits=True))
+    assert (more.status_code, task.rpartition("/")[2] in more.text) == (409, True)
+    assert await deferred(away) == task
+
+
+async def test_a_person_whom_the_test_environment_does_not_know_is_not_deferred(fhir: httpx.AsyncClient) -> None:
+    answer = await fhir.post("/Patient/$ins-fetch", json=BROKEN)
+    assert (answer.status_code, "test environment" in answer.text) == (503, True)
+    assert (await fhir.get("/Task")).json()["total"] == 0

@@ -36,6 +36,7 @@ from people import patient, traits
 from servers import StartServer, serving
 
 from fhir_ins.settings import Settings
+from fhir_ins.simulator.pki import ensure_pki, issue_client
 from fhir_ins.store.mongod import Mongod, free_port
 
 
@@ -115,10 +116,12 @@ async def test_a_server_configured_wrongly_loses_nothing(
 
 
 async def test_one_on_whom_insi_itself_fails_lets_the_others_pass(
-    start_server: StartServer, away: httpx.AsyncClient
+    settings: Settings, start_server: StartServer, away: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     broken, other = await deferred(away, BROKEN), await deferred(away)
-    fhir = await start_server(insi_deferred_per_minute=QUICK)
+    pki = ensure_pki(Path(str(settings.insi_pkcs12)).parent)
+    production = issue_client(pki, tmp_path / "client.p12", production=True)  # where insi_102 is INSi's own failure
+    fhir = await start_server(insi_deferred_per_minute=QUICK, insi_pkcs12=production)
     asked = traits("HOUILLES", ["PIERRE"], "male", "1993-01-27")
     async with asyncio.timeout(60):
         while (await read(fhir, other))["status"] != "completed":
@@ -126,6 +129,14 @@ async def test_one_on_whom_insi_itself_fails_lets_the_others_pass(
     waiting = await read(fhir, broken)
     assert waiting["status"] == "in-progress"
     assert {found["code"] for found in waiting["statusReason"]["coding"]} == {"siram_40", "insi_102"}
+
+
+async def test_in_the_test_environment_one_whom_insi_does_not_know_ends_its_task(
+    start_server: StartServer, away: httpx.AsyncClient
+) -> None:
+    path = await deferred(away, BROKEN)
+    task = await ended(await start_server(insi_deferred_per_minute=QUICK), path)
+    assert (task["status"], "test environment" in told(task)) == ("failed", True)
 
 
 async def test_people_who_wait_for_an_answer_go_first(
