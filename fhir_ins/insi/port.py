@@ -216,6 +216,10 @@ class Adapter(Protocol):
     def verifies(self) -> bool:
         """Whether it can ask the unitary verification."""
 
+    @property
+    def speaks_for_operators(self) -> bool:
+        """Whether each operator has a credential of their own, although the requester brings none."""
+
     def state(self) -> Mapping[str, Any]:
         """What `/health/ready` says of its certificate and trust file."""
 

@@ -120,6 +120,10 @@ class SoapAdapter:
         return self._verification is not None
 
     @property
+    def speaks_for_operators(self) -> bool:
+        return self._emetteur is None
+
+    @property
     def is_test(self) -> bool:
         """Whether this is INSi's test environment, by the certificate's issuer or the endpoint's name."""
         certificate = self._channels.certificate

@@ -141,7 +141,8 @@ class Teleservice:
         async def work() -> Conversation:
             return await self._in_turn(line, requester, converse)
 
-        said, joined = await self._flight.once((requester.tenant, requester.assertion, about), work)
+        who = requester.operator if line.adapter.speaks_for_operators else None
+        said, joined = await self._flight.once((requester.tenant, requester.assertion, who, about), work)
         if joined:
             measures.JOINED.labels(requester.tenant).inc()
             ids = [call.message_id for call in said.calls]

@@ -181,6 +181,18 @@ async def test_an_answer_is_never_shared_across_credentials(wire, connect):
     assert said[0] == said[2] != said[1]
 
 
+async def test_an_answer_is_never_shared_where_a_source_signs_for_each_operator(wire, connect):
+    class Source:
+        async def assertion(self, requester: Requester) -> bytes:
+            return await signed(requester.operator, now=datetime.now(UTC))
+
+    endpoint = wire.one_way().slow(0.3, FOUND[1])
+    insi = Teleservice({"tests": connect(endpoint=endpoint, certificate=None, assertions=Source())})
+    who = [Requester("tests", operator) for operator in ("00B9999901", "00B9999902", "00B9999901")]
+    await asyncio.gather(*(insi.search_by_traits(ZOE, requester) for requester in who))
+    assert len(wire.requests) == 2
+
+
 async def test_a_caller_who_leaves_takes_the_answer_from_nobody(wire, connect):
     insi = Teleservice({"tests": connect(endpoint=wire.slow(0.2, FOUND[1]))})
     first, second = (asyncio.create_task(insi.search_by_traits(ZOE, WHO)) for _ in range(2))
