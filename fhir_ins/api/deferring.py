@@ -4,7 +4,6 @@ Source: the emergency case of the RNIV (care goes on under a provisoire identity
 202 with Content-Location. https://hl7.org/fhir/R4/async.html
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import Context, base_url
-from fhir_ins.api.keeping import Wish
+from fhir_ins.api.keeping import Wish, meant_by
 from fhir_ins.api.patients import already_held, draft, over_current
 from fhir_ins.api.responses import resource_response
 from fhir_ins.api.tasks import requested, task_draft
@@ -22,7 +21,7 @@ from fhir_ins.frcore.traits import traits_of, with_traits
 from fhir_ins.ins.traits import Traits
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.deferred import AlreadyWaiting, DeferredCalls, WaitingCall
-from fhir_ins.store.resources import AlreadyHeld, VersionChanged, Write, new_id
+from fhir_ins.store.resources import Along, AlreadyHeld, VersionChanged, Write, new_id
 
 
 async def deferred_with_patient(
@@ -30,7 +29,8 @@ async def deferred_with_patient(
 ) -> WaitingCall:
     """Store a Patient with these traits and have INSi asked about it later, unless a call for the same ones waits.
 
-    `start` is the Patient the caller gave, if any, and `traits` are some that INSi takes.
+    `start` is the Patient the caller gave, if any, and `traits` are some that INSi takes. Where the Patient of the call
+    that waits has become another person meanwhile, or is deleted, that call goes on waiting beside this one.
     """
     key = context.deferred.key_of_traits(caller.tenant, traits)
     assert key is not None  # noqa: S101 - the traits were judged before INSi was asked in vain
@@ -38,8 +38,16 @@ async def deferred_with_patient(
     patient = start if given else replace(start, patient=with_traits(start.patient, traits))
     first = Write("Patient", new_id(), draft(patient, context.fr_core))
     call = _call(caller, key, first.id, wish, force=False)
+
+    async def attempt() -> WaitingCall:
+        found = await context.deferred.waiting(caller, key)
+        if found and await meant_by(context, caller, traits, found):
+            return _asking_no_less(found, call)
+        aside = [context.deferred.moved(found)] if found else []
+        return await _stored(context, caller, call, [first], *aside)
+
     try:
-        return await _waiting(context, caller, call, lambda: context.deferred.waiting(caller, key), first)
+        return await over_current(attempt)
     except AlreadyHeld as error:
         raise already_held(error) from error
 
@@ -47,7 +55,12 @@ async def deferred_with_patient(
 async def deferred_for(context: Context, caller: Caller, wish: Wish, id_: str, *, force: bool) -> WaitingCall:
     """Have INSi asked later about a stored Patient, unless a call for it waits already."""
     call = _call(caller, DeferredCalls.key_of_patient(id_), id_, wish, force=force)
-    return await _waiting(context, caller, call, lambda: context.deferred.waiting_for(caller, id_))
+
+    async def attempt() -> WaitingCall:
+        found = await context.deferred.waiting_for(caller, id_)
+        return _asking_no_less(found, call) if found else await _stored(context, caller, call, [])
+
+    return await over_current(attempt)
 
 
 def accepted(request: Request, call: WaitingCall, away: Unavailable) -> Response:
@@ -62,27 +75,17 @@ def accepted(request: Request, call: WaitingCall, away: Unavailable) -> Response
     return resource_response(operation_outcome(told), 202, where)
 
 
-async def _waiting(
-    context: Context,
-    caller: Caller,
-    call: WaitingCall,
-    same: Callable[[], Awaitable[WaitingCall | None]],
-    *writes: Write,
+async def _stored(
+    context: Context, caller: Caller, call: WaitingCall, writes: list[Write], *before: Along
 ) -> WaitingCall:
-    """The same call where it waits already, else this one, stored with its Task and these writes: all or nothing."""
-
-    async def attempt() -> WaitingCall:
-        if found := await same():
-            return _asking_no_less(found, call)
-        task = Write("Task", call.task, task_draft(requested(call)))
-        try:
-            await context.resources.together(caller, [*writes, task], context.deferred.put(call))
-        except AlreadyWaiting as error:
-            raise VersionChanged from error
-        context.deferred.stirred.set()
-        return call
-
-    return await over_current(attempt)
+    """The call, stored with its Task and these writes, or nothing. Raises VersionChanged where another came first."""
+    task = Write("Task", call.task, task_draft(requested(call)))
+    try:
+        await context.resources.together(caller, [*writes, task], *before, context.deferred.put(call))
+    except AlreadyWaiting as error:
+        raise VersionChanged from error
+    context.deferred.stirred.set()
+    return call
 
 
 def _asking_no_less(found: WaitingCall, call: WaitingCall) -> WaitingCall:

@@ -20,6 +20,7 @@ from fhir_ins.ins.comparison import Comparison, compare
 from fhir_ins.ins.identity import Obtained
 from fhir_ins.ins.traits import Traits
 from fhir_ins.security.caller import Caller
+from fhir_ins.store.deferred import WaitingCall
 from fhir_ins.store.documents import Draft, with_server_elements
 from fhir_ins.store.resources import AlreadyHeld, Current, Version, VersionChanged
 
@@ -141,12 +142,17 @@ async def _kept_on_holder(
 
 
 async def _waiting_patient(context: Context, caller: Caller, asked: Traits) -> str | None:
-    """The id of the Patient stored when a call with these traits was deferred, if that waits and INSi may be asked."""
+    """The id of the Patient stored when a call with these traits was deferred, while that waits."""
     key = context.deferred.key_of_traits(caller.tenant, asked)
     call = await context.deferred.waiting(caller, key) if key else None
-    current = await context.resources.current(caller, "Patient", call.patient) if call else None
+    return call.patient if call and await meant_by(context, caller, asked, call) else None
+
+
+async def meant_by(context: Context, caller: Caller, traits: Traits, call: WaitingCall) -> bool:
+    """Whether these traits, by which a call was deferred, are still those of its Patient, and INSi may be asked."""
+    current = await context.resources.current(caller, "Patient", call.patient)
     known = known_patient(current) if current else None
-    return current.id if current and known and not known.identity.blocked else None
+    return known is not None and not known.identity.blocked and not _discrepancies(traits, traits_to_ask(known))
 
 
 async def _refreshed(context: Context, caller: Caller, current: Current, made: Attachment) -> Kept:

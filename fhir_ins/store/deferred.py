@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -119,13 +119,23 @@ class DeferredCalls:
 
     def put(self, call: WaitingCall) -> Along:
         """Have it wait. Raises AlreadyWaiting, in the transaction it goes along with."""
-        document = {"_id": f"{call.tenant}/{call.key}", **asdict(call), "due": call.since}
+        document = {"_id": _key(call), **asdict(call), "due": call.since}
 
         async def along(session: AsyncClientSession) -> None:
             try:
                 await self._waiting.insert_one(document, session=session)
             except DuplicateKeyError as error:
                 raise AlreadyWaiting from error
+
+        return along
+
+    def moved(self, call: WaitingCall) -> Along:
+        """Have it wait under the key of its Patient: calls with the traits it was deferred by are not the same now."""
+        put = self.put(replace(call, key=self.key_of_patient(call.patient)))
+
+        async def along(session: AsyncClientSession) -> None:
+            await self._waiting.delete_one(_one(call), session=session)
+            await put(session)
 
         return along
 
@@ -186,7 +196,11 @@ def _call(document: Document | None) -> WaitingCall | None:
 
 
 def _one(call: WaitingCall) -> Document:
-    return {"_id": f"{call.tenant}/{call.key}", "task": call.task}
+    return {"_id": _key(call), "task": call.task}
+
+
+def _key(call: WaitingCall) -> str:
+    return f"{call.tenant}/{call.key}"
 
 
 def _turn_key(tenant: str) -> str:

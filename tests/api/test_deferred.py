@@ -179,6 +179,41 @@ async def test_the_same_call_waits_once(away: httpx.AsyncClient) -> None:
     assert await deferred(away, PEOPLE[1]) != first
 
 
+@pytest.mark.parametrize("become", ["another person", "deleted", "doubtful"])
+async def test_a_call_is_not_the_same_once_its_patient_is_another(
+    away: httpx.AsyncClient, back: Back, become: str
+) -> None:
+    first = await deferred(away)
+    reference = "/" + (await read(away, first))["for"]["reference"]
+    stored = await read(away, reference)
+    if become == "deleted":
+        await away.delete(reference)
+    elif become == "doubtful":
+        await away.put(reference, json=claiming(stored, reliability("DOUT")))
+    else:
+        await away.put(reference, json={**stored, "birthDate": "1975-12-30"})
+    second, again = await deferred(away), await deferred(away)
+    assert second == again != first
+    assert (await read(away, second))["for"]["reference"] != reference.removeprefix("/")
+    fhir = await back()
+    result = ("completed", ["not-found"]) if become == "another person" else ("cancelled", [])
+    done = await ended(fhir, first)
+    assert (done["status"], outputs(done, "result")) == result
+    assert outputs(await ended(fhir, second), "result") == ["found"]
+
+
+async def test_an_answer_is_not_given_to_a_patient_that_has_become_another(
+    away: httpx.AsyncClient, start_server: StartServer
+) -> None:
+    reference = "/" + (await read(away, await deferred(away)))["for"]["reference"]
+    other = {**await read(away, reference), "birthDate": "1975-12-30"}
+    assert (await away.put(reference, json=other)).status_code == 200
+    idle = await start_server(insi_deferred_per_minute=0)
+    answer = await idle.post(FETCH, json=with_flags(ADRUN_TRAITS, acceptTraits=True))
+    assert out(answer.json(), "stored")[0]["valueReference"]["reference"] != reference.removeprefix("/")
+    assert (await read(away, reference))["birthDate"] == "1975-12-30"
+
+
 async def test_of_many_at_once_one_waits(start_server: StartServer) -> None:
     servers = [await start_server(**AWAY) for _ in range(2)]
     found = await asyncio.gather(*(deferred(servers[number % 2]) for number in range(10)))
