@@ -82,7 +82,8 @@ def table(costs: Costs) -> str:
             f"{costs.again_ms:.2f}",
             f"reads while {HANGING} fetches hang: {costs.reads_kept:.3f} of their speed without",
             f"{CROWD} fetches at once, INSi takes 300 ms: {costs.crowd_seconds:.1f} s, answers {costs.crowd_answers}, "
-            f"{costs.crowd_patients} Patients stored for two crowds, {costs.crowd_memory_mb:+.0f} MB from the first crowd to the second",
+            f"{costs.crowd_patients} Patients stored for two crowds, "
+            f"{costs.crowd_memory_mb:+.0f} MB from the first crowd to the second",
             f"the same with 100 places to wait: answers {costs.excess}, a refusal in {costs.excess_ms:.0f} ms (p99)",
         )
     )
@@ -172,6 +173,7 @@ def _hanging_fetches(port: int) -> Iterator[None]:
         yield
     finally:
         running.cancel()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.2), loop).result()  # until the callers have left
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         gc.collect()

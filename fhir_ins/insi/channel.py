@@ -13,6 +13,9 @@ import aiohttp
 
 from fhir_ins.insi.contract.documents import LARGEST
 
+# Servers commonly close what has been idle for five seconds: a crowd that comes just then must not meet closed doors.
+_KEPT_SECONDS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,7 +58,11 @@ class Channel:
         """The session, made by the first call: it belongs to the event loop that runs then."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._context, limit=0),  # how many go on at once is ruled elsewhere
+                connector=aiohttp.TCPConnector(
+                    ssl=self._context,
+                    limit=0,  # how many go on at once is ruled elsewhere
+                    keepalive_timeout=_KEPT_SECONDS,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 timeout=self._timeout,
