@@ -29,10 +29,10 @@ def insi_configurations(settings: Settings) -> Mapping[str, SoapConfiguration]:
         if settings.tenant not in found:
             _log.warning("insi_tenant_without_section", tenant=settings.tenant, file=str(settings.insi_tenants))
     elif settings.insi_endpoint:
+        certificate = _certificate(settings)
         if not settings.insi_idam:
             raise ValueError("FHIR_INS_INSI_IDAM is needed with FHIR_INS_INSI_ENDPOINT: the number the CNDA gave.")
-        emetteur = settings.insi_emetteur or None
-        own = SoapConfiguration(**_shared(settings), certificate=_certificate(settings), emetteur=emetteur)
+        own = SoapConfiguration(**_shared(settings), certificate=certificate, emetteur=settings.insi_emetteur or None)
         found = {settings.tenant: own}
     for configuration in islice(found.values(), 1):
         SoapAdapter(configuration)  # the contracts, which all share, are tried now: a start that fails says why
@@ -58,6 +58,8 @@ def configured_insi(
 def _shared(settings: Settings) -> dict[str, Any]:
     """What all tenants share: everything but a structure's certificate and Emetteur."""
     verification = None
+    if settings.insi_verification_names and not settings.insi_verification_wsdl:
+        raise ValueError("FHIR_INS_INSI_VERIFICATION_NAMES maps a WSDL: set FHIR_INS_INSI_VERIFICATION_WSDL too.")
     if settings.insi_verification_wsdl:
         verification = VerificationContract(settings.insi_verification_wsdl, settings.insi_verification_names or NAMES)
     return {

@@ -48,6 +48,7 @@ def run(
     """Play the cases and write a report with their SOAP frames; the exit code is 1 when a case failed."""
     from fhir_ins.cnda.cases import chosen
     from fhir_ins.cnda.play import Production
+    from fhir_ins.cnda.report import NotOurs, make_room
     from fhir_ins.insi.certificate import CertificateFault
     from fhir_ins.simulated import SimulatorFailed, simulated_insi
 
@@ -55,13 +56,14 @@ def run(
     with ExitStack() as parts:
         try:
             cases = chosen(case or [])
+            make_room(report)
             settings, card = _settings(**({"insi_endpoint": endpoint} if endpoint else {})), None
             if settings.insi_endpoint is None and settings.insi_tenants is None:
                 directory = parts.enter_context(tempfile.TemporaryDirectory(prefix="fhir-ins-"))
                 simulated = parts.enter_context(simulated_insi(Path(directory)))
                 settings, card = _settings(**simulated.settings, **_AS_THE_SIMULATOR_KNOWS_US), simulated.card
             played = asyncio.run(_play(cases, settings, card))
-        except (CertificateFault, Production, SimulatorFailed, ValueError) as error:
+        except (CertificateFault, NotOurs, Production, SimulatorFailed, ValueError) as error:
             _fail(str(error))
     _hand_in(played, report)
 
@@ -79,7 +81,8 @@ def export(
 ) -> None:
     """Find the cases in the evidence of a server, by its FHIR_INS_MONGODB_… and FHIR_INS_INSI_EVIDENCE_… settings.
 
-    Exchanges that belong to no case are about real people: they are counted and never written.
+    Exchanges that belong to no case are about real people: they are counted and never written. The exit code is 1 when
+    a case failed, or when evidence cannot be opened.
     """
     from pymongo.errors import PyMongoError
 
@@ -89,11 +92,13 @@ def export(
     try:
         first = since.replace(tzinfo=UTC) if since else None
         found = asyncio.run(_export(chosen(case or []), settings, first))
-    except (PyMongoError, ValueError) as error:
+    except PyMongoError:
+        _fail("MongoDB does not answer: start it, or set FHIR_INS_MONGODB_URI to the server's.")
+    except ValueError as error:
         _fail(str(error))
     for unopened in found.unopened:
         typer.echo(f"fhir-ins: the exchange {unopened.message_id} cannot be opened: {unopened.reason}.", err=True)
-    _hand_in(_exported_report(found, settings), directory)
+    _hand_in(_exported_report(found, settings), directory, whole=not found.unopened)
 
 
 async def _play(cases: "Sequence[Case]", settings: Settings, card: Path | None) -> "Report":
@@ -168,8 +173,8 @@ def _tell(played: "Played") -> None:
         typer.echo(f"{'':8} {reason}")
 
 
-def _hand_in(report: "Report", directory: Path) -> None:
-    """Write the report, say where it is, and end the command."""
+def _hand_in(report: "Report", directory: Path, *, whole: bool = True) -> None:
+    """Write the report, say where it is, and end the command; `whole`: nothing of it is missing."""
     from fhir_ins.cnda.report import NotOurs, write
 
     try:
@@ -177,7 +182,7 @@ def _hand_in(report: "Report", directory: Path) -> None:
     except (NotOurs, OSError) as error:
         _fail(str(error))
     typer.echo(f"{report.count}: {page}")
-    raise typer.Exit(1 if report.failed else 0)
+    raise typer.Exit(1 if report.failed or not whole else 0)
 
 
 def _settings(**options: Any) -> Settings:

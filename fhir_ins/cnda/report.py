@@ -44,11 +44,20 @@ class Report:
         return ", ".join(f"{counted[result]} {result.value}" for result in Result if counted[result]) or "no case"
 
 
+def make_room(directory: Path) -> None:
+    """Make the directory of a report, before what it is to tell is done. Raises NotOurs."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        ours = not any(directory.iterdir()) or (directory / _TABLE).is_file()
+    except OSError as error:
+        raise NotOurs(f"{directory} cannot hold a report: {error.strerror}. Name another directory.") from error
+    if not ours:
+        raise NotOurs(f"{directory} holds something else than a report: name another directory.")
+
+
 def write(report: Report, directory: Path) -> Path:
     """Write the report in place of an earlier one; answers the page to read. Raises NotOurs, OSError."""
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()) and not (directory / _TABLE).is_file():
-        raise NotOurs(f"{directory} holds something else than a report: name another directory.")
+    make_room(directory)
     shutil.rmtree(directory / "frames", ignore_errors=True)
     for played in report.played:
         for number, frames in enumerate(played.frames, 1):

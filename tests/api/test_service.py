@@ -143,6 +143,16 @@ def test_every_setting_is_an_option_and_an_environment_variable() -> None:
         ({"FHIR_INS_MONGODB_URI": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500"}, "127.0.0.1:9"),
         ({"FHIR_INS_INSI_ENDPOINT": "https://localhost/lps"}, "FHIR_INS_INSI_PKCS12"),
         ({"FHIR_INS_INSI_ENDPOINT": "https://localhost/lps", "FHIR_INS_INSI_PKCS12": "no.p12"}, "no.p12"),
+        ({"FHIR_INS_INSI_ENDPOINT": "https://localhost/lps", "FHIR_INS_INSI_MODE": "cpx"}, "FHIR_INS_INSI_IDAM"),
+        (
+            {
+                "FHIR_INS_INSI_ENDPOINT": "https://localhost/lps",
+                "FHIR_INS_INSI_MODE": "cpx",
+                "FHIR_INS_INSI_IDAM": "X",
+                "FHIR_INS_INSI_VERIFICATION_NAMES": "names.toml",
+            },
+            "FHIR_INS_INSI_VERIFICATION_WSDL",
+        ),
     ],
 )
 def test_a_wrong_setting_stops_the_start_in_plain_words(environment: dict[str, str], told: str) -> None:

@@ -89,6 +89,7 @@ async def test_what_does_not_open_is_told(start_server: StartServer, settings: S
     assert changed
     cases, done = exported(settings, tmp_path)
     assert f"{changed['_id']} cannot be opened: it is not what was stored" in done.stderr
+    assert done.returncode == 1
     assert cases["about"]["Exchanges that do not open"] == changed["_id"]
     assert cases["2.06-c2"]["calls"] == []
 

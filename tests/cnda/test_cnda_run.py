@@ -116,15 +116,28 @@ def test_what_the_qualification_environment_cannot_answer_is_told_apart(settings
     assert "a file to inject" in done.stdout
 
 
+NOBODY = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500"
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [
         (("run", "--case", "9.99"), {}, "There is no case 9.99."),
         (("run", "--endpoint", "https://localhost:1/lps"), {}, "FHIR_INS_INSI_PKCS12 is needed"),
         (("run", "--endpoint", "ldap://x"), {}, "FHIR_INS_INSI_ENDPOINT: "),
+        (("run", "--report", "/dev/null/report"), {}, "/dev/null/report cannot hold a report: Not a directory"),
+        (("run", "--report", "/usr"), {}, "/usr holds something else than a report"),
         (("run",), {"FHIR_INS_INSI_TENANTS": "/missing.toml"}, "/missing.toml: there is no such file"),
         (("export",), {}, "set FHIR_INS_INSI_EVIDENCE_KEY"),
         (("export",), {"FHIR_INS_INSI_EVIDENCE_KEY": "c2hvcnQ="}, "32 random bytes in base64"),
+        (
+            ("export",),
+            {
+                "FHIR_INS_INSI_EVIDENCE_KEY": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU=",
+                "FHIR_INS_MONGODB_URI": NOBODY,
+            },
+            "MongoDB does not answer",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told_in_plain_words(
