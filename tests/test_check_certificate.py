@@ -57,7 +57,7 @@ def test_a_call_that_lacks_something_is_not_made(settings: Settings, capsys, cha
     assert f"BAD   call            None was made: {reason}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("passphrase", "reason"), [("wrong", "is wrong"), ("", "needs its passphrase")])
+@pytest.mark.parametrize(("passphrase", "reason"), [("wrong", "is wrong"), ("", "is not given")])
 def test_a_wrong_passphrase_is_the_only_finding(settings: Settings, capsys, passphrase: str, reason: str):
     wrong = settings.model_copy(update={"insi_pkcs12_passphrase": SecretStr(passphrase)})
     assert check(settings.insi_pkcs12, wrong, call=True) == 1

@@ -56,7 +56,7 @@ def _opened(name: str, content: bytes, passphrase: str) -> pkcs12.PKCS12KeyAndCe
     if not wrong:
         raise CertificateFault(f"{name} {_told(name, content)}")
     if not passphrase:
-        raise CertificateFault(f"{name} needs its passphrase, and none is given.")
+        raise CertificateFault(f"The passphrase of {name} is not given.")
     raise CertificateFault(f"The passphrase of {name} is wrong (or the file is damaged).")
 
 
