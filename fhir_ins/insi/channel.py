@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from fhir_ins.insi.contract.documents import LARGEST
 
@@ -58,7 +61,7 @@ class Channel:
         """The session, made by the first call: it belongs to the event loop that runs then."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_Connector(
                     ssl=self._context,
                     limit=0,  # how many go on at once is ruled elsewhere
                     keepalive_timeout=_KEPT_SECONDS,
@@ -68,6 +71,21 @@ class Channel:
                 timeout=self._timeout,
             )
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections of which none is used again once something came on it that nobody had asked for.
+
+    INSi's answer names no request: one that comes late, or twice, would be taken for the answer about the next person.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (idle := await super()._get(key, traces)) is not None:
+            protocol = idle.protocol
+            if protocol is not None and not protocol.should_close:
+                return idle
+            idle.close()
+        return None
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
