@@ -142,9 +142,9 @@ class DeferredWorker:
 
     async def _hold(self, turn: Turn) -> None:
         """A turn that cannot be held is another's soon: then both ask, and one of them writes."""
-        with suppress(PyMongoError):
-            while True:
-                await asyncio.sleep(LEASE_SECONDS / 3)
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(PyMongoError):
                 await self._deferred.keep_turn(turn)
 
     async def _next(self, turn: Turn) -> Step:
@@ -195,11 +195,12 @@ class DeferredWorker:
         """End the call with INSi's answer; the Patient is written with it where it gets the INS."""
         outcome, calls = said.outcome, said.calls
         if isinstance(outcome, Fault):
-            return await self._ended(call, stored, failed(task, because(_why(outcome), outcome), calls))
+            why = because(_why(outcome), outcome)
+            return await self._ended(call, stored, failed(task, why, calls), about=current)
         if not isinstance(outcome, Found):
             several = isinstance(outcome, SeveralIdentities)
             result, text = ("ambiguous", _AMBIGUOUS) if several else ("not-found", _NOT_FOUND)
-            return await self._ended(call, stored, completed(task, result, calls, text))
+            return await self._ended(call, stored, completed(task, result, calls, text), about=current)
         wish = Wish(accept_traits=call.accept_traits)
         made = attachment(wish, before, obtained(outcome, list(calls)))
         done = completed(task, "found", calls, _STORED if made.kept else _DIFFERS, made.discrepancies)
@@ -207,9 +208,10 @@ class DeferredWorker:
         if made.kept and made.changed:
             writes = [Write("Patient", current.id, draft(made.after, self._context.fr_core), over=current)]
         try:
-            return await self._ended(call, stored, done, *writes)
+            return await self._ended(call, stored, done, *writes, about=None if writes else current)
         except AlreadyHeld as error:
-            return await self._ended(call, stored, failed(task, because(str(already_held(error))), calls))
+            text = str(already_held(error))
+            return await self._ended(call, stored, failed(task, because(text), calls), about=current)
 
     async def _waits(self, call: WaitingCall, stored: Current, task: Json, said: Conversation, failures: int) -> Step:
         """INSi is away: the Task says so, once, and INSi is left alone for a while.
@@ -240,11 +242,18 @@ class DeferredWorker:
             raise VersionChanged
         return current
 
-    async def _ended(self, call: WaitingCall, stored: Current, task: Json, *writes: Write) -> Step:
-        """The call waits no more: its Task says why, and these writes are made with it, in one transaction."""
+    async def _ended(
+        self, call: WaitingCall, stored: Current, task: Json, *writes: Write, about: Current | None = None
+    ) -> Step:
+        """The call waits no more: its Task says why, and these writes are made with it, in one transaction.
+
+        `about`: the Patient whose traits INSi was asked with, and which is not written. Raises VersionChanged when it
+        was changed meanwhile: what INSi says is not about what it is now.
+        """
+        resources = self._context.resources
         over = Write("Task", call.task, task_draft(task), over=stored)
-        removed = self._deferred.removed(call.tenant, call.task)
-        await self._context.resources.together(call.caller, [over, *writes], removed)
+        along = [self._deferred.removed(call.tenant, call.task), *([resources.unchanged(about)] if about else [])]
+        await resources.together(call.caller, [over, *writes], *along)
         _log.info("deferred_call_ended", tenant=call.tenant, task=call.task, status=task["status"])
         return Step(worked=True)
 

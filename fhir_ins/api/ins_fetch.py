@@ -11,7 +11,7 @@ from starlette.responses import Response
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.deferring import accepted, deferred_for, deferred_with_patient
 from fhir_ins.api.insi_faults import Away
-from fhir_ins.api.insi_search import Answer, ask, call_parts, obtained, refuse_blocked
+from fhir_ins.api.insi_search import Answer, ask, call_parts, obtained, refuse_another, refuse_blocked
 from fhir_ins.api.keeping import Kept, Wish, as_it_is, kept_on, kept_where_it_belongs, traits_to_ask
 from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import FETCH, fetch_input, operation_arguments
@@ -46,6 +46,8 @@ async def ins_fetch(request: Request) -> Response:
         return accepted(request, await deferred_with_patient(context, caller, wish, start, given.asked.traits), away)
     if not isinstance(found, Found):
         return _response(found, calls)
+    if wish.persist and not wish.accept_traits:
+        refuse_another(given.asked.card, found)
     kept = await kept_where_it_belongs(context, caller, wish, start, given.asked.traits, obtained(found, calls))
     return _found_response(kept, calls)
 
@@ -73,6 +75,8 @@ async def ins_fetch_instance(request: Request) -> Response:
         return accepted(request, call, away)
     if not isinstance(found, Found):
         return _response(found, calls)
+    if wish.persist and not wish.accept_traits:
+        refuse_another(given.asked.card, found)
     try:
         kept = await kept_on(context, caller, wish, current, before, obtained(found, calls))
     except VersionChanged as error:

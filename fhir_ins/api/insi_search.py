@@ -7,7 +7,7 @@ from typing import Any, cast
 from fhir_ins.api.context import Context, requester_of, today
 from fhir_ins.api.insi_faults import raise_fault
 from fhir_ins.fhir.operations import part, parts
-from fhir_ins.fhir.outcome import BadGateway, Issue, Unprocessable
+from fhir_ins.fhir.outcome import BadGateway, Conflict, Issue, Unprocessable
 from fhir_ins.frcore.document_check import RELIABILITY
 from fhir_ins.ins.identity import Identity, Obtained
 from fhir_ins.ins.normalisation import traits_for_insi
@@ -112,6 +112,21 @@ def refuse_blocked(identity: Identity) -> None:
             f"This identity is marked {marks}: INSi must not be asked about it. Remove the mark from "
             "identityReliability first, if it no longer holds.",
             RELIABILITY,
+        )
+
+
+def refuse_another(card: ByVitale | None, found: Found) -> None:
+    """Raise Conflict where INSi's answer has no number that the bearer's carte Vitale says: it may be about another."""
+    if card is None or card.individual is None:
+        return
+    numbers = {number.matricule.number.upper() for number in (found.active, *found.history)}
+    if card.individual.number.upper() not in numbers:
+        raise Conflict(
+            "INSi answers with a number that is not the one the carte Vitale says, so whom it means is not sure: "
+            "nothing was stored. Read the card again, or search by the traits of an identity document; repeat with "
+            "acceptTraits true once you are sure.",
+            "Parameters.parameter",
+            code="conflict",
         )
 
 

@@ -10,6 +10,7 @@ from fhir_ins.api.context import Context
 from fhir_ins.api.insi_search import same_answer
 from fhir_ins.api.patients import draft, known_patient, over_current
 from fhir_ins.fhir.json import parse
+from fhir_ins.fhir.outcome import Conflict
 from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.forms import forms
 from fhir_ins.frcore.known import Known
@@ -75,12 +76,15 @@ async def kept_where_it_belongs(
         return Kept(_shown(fresh, context.fr_core), None, differing)
 
     async def attempt() -> Kept:
-        holder = await context.resources.holder(caller, new.numbers)  # a NIA may have become a NIR
+        holder, by_active = await context.resources.holder(caller, [new.active]), True
+        if holder is None:  # a NIA may have become a NIR
+            holder, by_active = await context.resources.holder(caller, new.history), False
         if holder is None:
-            holder = await _waiting_patient(context, caller, asked)
+            holder, by_active = await _waiting_patient(context, caller, asked), True
         try:
             if holder is not None:
-                return await _kept_on_holder(context, caller, wish, holder, fresh, new, differing)
+                found = Found(fresh, new, differing, by_active)
+                return await _kept_on_holder(context, caller, wish, holder, found)
             written = draft(fresh, context.fr_core)
             version = await context.resources.create(caller, "Patient", written)
         except AlreadyHeld as error:  # since we looked
@@ -113,20 +117,28 @@ def as_it_is(context: Context, current: Current, before: Known) -> Kept:
     return Kept(_shown_as_stored(current, before, context.fr_core), f"Patient/{current.id}", ())
 
 
-async def _kept_on_holder(
-    context: Context,
-    caller: Caller,
-    wish: Wish,
-    holder: str,
-    fresh: Known,
-    new: Obtained,
-    differing: tuple[Comparison, ...],
-) -> Kept:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What INSi found for traits that were asked: the Patient it would make, and how it differs from what was asked.
+
+    `by_active`: the Patient that is to be refreshed has the active number, not a former one.
+    """
+
+    fresh: Known
+    new: Obtained
+    differing: tuple[Comparison, ...]
+    by_active: bool
+
+
+async def _kept_on_holder(context: Context, caller: Caller, wish: Wish, holder: str, found: Found) -> Kept:
     """Refresh the Patient that has this INS. Raises VersionChanged when it was changed or deleted meanwhile.
 
-    Where INSi has changed the traits since, that is a discrepancy too, to be accepted before it is written. A Patient
-    that is anonymous or hidden is not shown, nor written to: the answer is what INSi has just said, stored nowhere.
+    Where its traits are not those that INSi gives, that is a discrepancy too. What the caller has accepted is what
+    differs from the traits it asked with: it is no word on the traits of a Patient that it has not shown. And a Patient
+    that has but a former number and other traits may be somebody else: Conflict names it. A Patient that is anonymous
+    or hidden is not shown, nor written to: the answer is what INSi has just said, stored nowhere.
     """
+    fresh, new, differing = found.fresh, found.new, found.differing
     current = await context.resources.current(caller, "Patient", holder)
     before = known_patient(current) if current else None
     if current is None or before is None:
@@ -134,8 +146,15 @@ async def _kept_on_holder(
     if before.identity.blocked:
         return Kept(_shown(fresh, context.fr_core), None, differing)
     changed = _discrepancies(traits_of(before.patient), new.traits)
-    told = tuple({found.trait: found for found in (*changed, *differing)}.values())
-    made = Attachment(attached(before, new), told, wish.keeps(changed), not same_answer(before.identity.obtained, new))
+    if changed and not found.by_active:
+        raise Conflict(
+            f"Patient/{holder} has a number that INSi says this person had formerly, and other traits: find out "
+            "whether they are one person, then correct it, or ask INSi about it with Patient/{id}/$ins-fetch.",
+            code="duplicate",
+        )
+    told = tuple({one.trait: one for one in (*changed, *differing)}.values())
+    kept = wish.persist and all(one in differing for one in changed) and wish.keeps(differing)
+    made = Attachment(attached(before, new), told, kept, not same_answer(before.identity.obtained, new))
     if not made.kept:
         return Kept(_shown(made.after, context.fr_core), None, told)
     return await _refreshed(context, caller, current, made)

@@ -30,6 +30,9 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_PATIENCE = 30.0  # seconds
+
+
 class SigningSource:
     """Signs for each operator, and signs anew once the last assertion is past its time; one for an event loop."""
 
@@ -48,8 +51,9 @@ class SigningSource:
         return (await asyncio.shield(last)).xml
 
     async def _sign(self, requester: Requester) -> Assertion:
-        said, signer = await self._card(requester)
-        return read_assertion(await sign(said, signer, self._clock()))
+        async with asyncio.timeout(_PATIENCE):  # a card that is stuck is asked anew by the next call
+            said, signer = await self._card(requester)
+            return read_assertion(await sign(said, signer, self._clock()))
 
     def _spent(self, signing: asyncio.Task[Assertion]) -> bool:
         """Whether it brought nothing, or something past its time."""

@@ -5,6 +5,7 @@ missing elements, wrong keys): elements are found by namespace and name, and the
 The media type of an answer is not looked at.
 """
 
+import re
 from dataclasses import replace
 
 from lxml import etree
@@ -122,18 +123,30 @@ def _traits(tiq: etree._Element) -> Traits:
 
 def _fault(fault: etree._Element) -> Fault:
     role = _unprefixed(fault.findtext("{*}Code/{*}Value"))
-    siram = _unprefixed(fault.findtext("{*}Code/{*}Subcode/{*}Value"))
+    siram = _plain(_unprefixed(fault.findtext("{*}Code/{*}Subcode/{*}Value")), _FAULT_CODE)
     erreur = fault.find(f".//{{{SIRAM_NAMESPACE}}}Erreur")
     code = severity = message_id = None
     label = ""
     if erreur is not None:
-        message_id = erreur.get("messageID") or None
-        code, severity = erreur.get("code") or None, erreur.get("severite") or None
+        message_id = _plain(erreur.get("messageID"), _MESSAGE_ID)
+        code, severity = _plain(erreur.get("code"), _FAULT_CODE), _plain(erreur.get("severite"), _SEVERITY)
         label = _all_text(erreur)
     label = label.strip() or fault.findtext("{*}Reason/{*}Text") or "INSi answered a fault without a text."
     text = " ".join(label.split())[:_LONGEST_TEXT]
     kind = kind_of(role, siram, code, severity)
     return Fault(kind, text, siram, code, severity, message_id, retryable=kind is FaultKind.TRANSIENT)
+
+
+# What goes into logs, metrics and Tasks: of the form that INSi's codes have, or not at all.
+_FAULT_CODE = re.compile(r"[A-Za-z]{1,20}_\d{1,5}", re.ASCII)
+_SEVERITY = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
+_MESSAGE_ID = re.compile(r"[\w:.-]{1,100}", re.ASCII)
+
+
+def _plain(text: str | None, form: re.Pattern[str]) -> str | None:
+    """The text, white space around it left out; None where it is not of that form."""
+    stripped = (text or "").strip()
+    return stripped if form.fullmatch(stripped) else None
 
 
 def _unprefixed(qualified: str | None) -> str | None:

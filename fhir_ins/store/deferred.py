@@ -22,9 +22,10 @@ from fhir_ins.ins.normalisation import traits_for_insi
 from fhir_ins.ins.traits import Traits
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import Database, Document
-from fhir_ins.store.resources import Along
+from fhir_ins.store.resources import Along, VersionChanged
 
 LEASE_SECONDS = 6.0
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # due by every clock
 
 
 class AlreadyWaiting(Exception):
@@ -119,7 +120,7 @@ class DeferredCalls:
 
     def put(self, call: WaitingCall) -> Along:
         """Have it wait. Raises AlreadyWaiting, in the transaction it goes along with."""
-        document = {"_id": _key(call), **asdict(call), "due": call.since}
+        document = {"_id": _key(call), **asdict(call), "due": _LONG_AGO}
 
         async def along(session: AsyncClientSession) -> None:
             try:
@@ -134,7 +135,8 @@ class DeferredCalls:
         put = self.put(replace(call, key=self.key_of_patient(call.patient)))
 
         async def along(session: AsyncClientSession) -> None:
-            await self._waiting.delete_one(_one(call), session=session)
+            if not (await self._waiting.delete_one(_one(call), session=session)).deleted_count:
+                raise VersionChanged  # it has ended meanwhile, and is not to begin again
             await put(session)
 
         return along

@@ -180,6 +180,16 @@ class Resources:
             await session.with_transaction(work, write_concern=self._database.database.write_concern)
         return tuple(_readable(plan.document, caller) for plan in planned)
 
+    def unchanged(self, current: Current) -> Along:
+        """Hold in a transaction that this is still the current version. Raises VersionChanged there."""
+
+        async def along(session: AsyncClientSession) -> None:
+            here = {"_id": current.document["_id"], "version": current.number}
+            if await self._database.resources.find_one(here, {"_id": 1}, session=session) is None:
+                raise VersionChanged
+
+        return along
+
     async def rewrite(self, caller: Caller, current: Current, draft: Draft) -> bool:
         """Bring a version to today's rules; answers whether it took a new version, else only its keys are made again.
 

@@ -185,6 +185,19 @@ async def test_a_patient_changed_under_the_call_is_asked_about_again(
     assert (await read(fhir, f"/Patient/{created['id']}"))["name"][0]["family"] == "ECETINSI"
 
 
+async def test_a_patient_corrected_under_a_call_that_finds_nobody_is_asked_about_again(
+    start_server: StartServer, away: httpx.AsyncClient, held: Gate
+) -> None:
+    misspelt = patient(name=[{"use": "official", "family": "ADRUNN", "given": ["ZOE"]}])
+    created = (await away.post("/Patient", json=misspelt)).json()
+    path = await deferred(away, DEFER, f"/Patient/{created['id']}/$ins-fetch")
+    fhir = await start_server(insi_endpoint=held.url, insi_deferred_per_minute=QUICK)
+    await held.reached()
+    assert (await away.put(f"/Patient/{created['id']}", json=patient(id=created["id"]))).status_code == 200
+    held.opened.set()
+    assert outputs(await ended(fhir, path), "result") == ["found"]
+
+
 async def test_what_is_withdrawn_under_the_call_is_written_nowhere(
     start_server: StartServer, away: httpx.AsyncClient, held: Gate
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,13 @@ import pytest
 from insi_assertions import signed
 from people import ADRUN, ADRUN_TRAITS, code, ins_identifier, out, parts, patient, traits
 
+from fhir_ins.api.insi_search import refuse_another
+from fhir_ins.fhir.outcome import Conflict
+from fhir_ins.ins.identity import InsNumber
+from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.traits import Traits
 from fhir_ins.insi.contract import VERIFICATION_WSDL
+from fhir_ins.insi.port import ByVitale, Found
 
 Json = dict[str, Any]
 
@@ -222,3 +229,17 @@ async def made(fhir, tenant: str) -> int:
     ours = [line for line in lines if line.startswith('fhir_ins_insi_calls_total{code="') and tenant in line]
     ours += [line for line in lines if line.startswith(f'fhir_ins_insi_calls_total{{tenant="{tenant}"')]
     return round(sum(float(line.split()[-1]) for line in set(ours)))
+
+
+@pytest.mark.parametrize(
+    ("individual", "refused"),
+    [("276076322083553", True), (ADRUN, False), ("209076322083439", False), (None, False)],
+)
+def test_an_answer_about_another_number_than_the_cards_is_refused(individual: str | None, refused: bool) -> None:
+    def number(text: str) -> InsNumber:
+        return InsNumber(Matricule(text[:13], text[13:]), "1.2.250.1.213.1.4.8")
+
+    found = Found(number(ADRUN), (number("209076322083439"),), Traits("ADRUN", ("ZOE",), "F", "1975-12-31", "63220"))
+    matricule = Matricule(individual[:13], individual[13:]) if individual else None
+    with pytest.raises(Conflict) if refused else nullcontext():
+        refuse_another(ByVitale(matricule, None, None, None, None), found)

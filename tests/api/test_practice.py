@@ -288,3 +288,41 @@ class TestWhatATiredIntegratorSends:
         answer = await fhir.get(f"/Patient/{qualified['id']}/$ins-identity", **wanted)
         assert answer.status_code == 406
         assert "image/png" in answer.text
+
+
+class TestSomebodyElse:
+    """What a caller accepts about one Patient is no word about another."""
+
+    async def test_a_former_number_on_another_person_changes_nothing_of_hers(
+        self, fhir: httpx.AsyncClient, gam: httpx.AsyncClient
+    ) -> None:
+        marie = patient(
+            name=[{"use": "official", "family": "DURAND", "given": ["MARIE"]}],
+            birthDate="2009-07-14",
+            identifier=[ins_identifier("209076322083439")],
+            extension=[born_in("63220"), CHECKED],
+        )
+        stored = await gam.post("/Patient", json=marie)
+        assert stored.status_code == 201, stored.text
+        asked = traits("ECETINSI", ["PIERRE-ALAIN"], "male", "2009-07-14", acceptTraits=True)
+        refused = await fhir.post("/Patient/$ins-fetch", json=asked)
+        assert (refused.status_code, stored.json()["id"] in refused.text) == (409, True)
+        assert (await gam.get(f"/Patient/{stored.json()['id']}")).json() == stored.json()
+
+    async def test_the_traits_of_a_stored_patient_are_accepted_where_they_are_shown(
+        self, fhir: httpx.AsyncClient, gam: httpx.AsyncClient
+    ) -> None:
+        other = patient(
+            name=[{"use": "official", "family": "DURAND", "given": ["ZOE"]}],
+            identifier=[ins_identifier(ADRUN)],
+            extension=[born_in("63220"), CHECKED],
+        )
+        stored = await gam.post("/Patient", json=other)
+        assert stored.status_code == 201, stored.text
+        asked = {
+            **ADRUN_TRAITS,
+            "parameter": [*ADRUN_TRAITS["parameter"], {"name": "acceptTraits", "valueBoolean": True}],
+        }
+        answer = (await fhir.post("/Patient/$ins-fetch", json=asked)).json()
+        assert (out(answer, "stored"), len(out(answer, "discrepancy"))) == ([], 1)
+        assert (await gam.get(f"/Patient/{stored.json()['id']}")).json() == stored.json()

@@ -59,6 +59,7 @@ WRONG = [
     (b'<?xml version="1.0"?>', b"<!DOCTYPE Assertion [<!ENTITY a 'b'>]>", "a document with a DTD"),
     (b'<?xml version="1.0"?>', b"<!-- -->", "comments or instructions around"),
     (b"<Subject>", b"<?php ?><Subject>", "a processing instruction"),
+    (b"</NameID>", b"<!-- -->1</NameID>", "a comment"),
     (b"</Assertion>", b"", "malformed or breaks off"),
     (b"</Assertion>", b"</Assertion><Assertion/>", "malformed or breaks off"),
     (b"urn:oasis:names:tc:SAML:2.0:assertion", b"urn:oasis:names:tc:SAML:1.0:assertion", "not a SAML 2.0 Assertion"),

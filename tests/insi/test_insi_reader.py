@@ -254,3 +254,21 @@ def test_no_bytes_make_the_reader_raise(body):
 def test_no_damage_to_an_answer_makes_the_reader_raise(file, place, inserted, removed):
     body = file.read_bytes()
     assert read(body[:place] + inserted + body[place + removed :], 200) is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        (b"insi_102", "insi_102"),
+        (b" insi_102 ", "insi_102"),
+        (b"MARTIN JEANNE 275126322074974", None),
+        (b"insi_102" + b"x" * 300, None),
+        (b"", None),
+    ],
+)
+def test_a_code_that_has_no_form_of_one_is_none(code: bytes, kept: str | None) -> None:
+    body = (ANSWERS / "fault_receiver_fatal.xml").read_bytes()
+    assert b'code="insi_102"' in body
+    said = read(body.replace(b'code="insi_102"', b'code="' + code + b'"'), 500)
+    assert isinstance(said, Fault)
+    assert said.code == kept

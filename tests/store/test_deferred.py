@@ -12,7 +12,7 @@ from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import Database
 from fhir_ins.store.deferred import AlreadyWaiting, DeferredCalls, WaitingCall
 from fhir_ins.store.mongod import Mongod
-from fhir_ins.store.resources import Resources
+from fhir_ins.store.resources import Resources, VersionChanged
 
 SINCE = datetime(2026, 11, 20, tzinfo=UTC)
 ADRUN = Traits("ADRUN", ("ZOE",), "F", "1975-12-31", None)
@@ -73,6 +73,27 @@ async def test_the_oldest_that_is_due_goes_first(database: Database, calls: Defe
     assert await calls.oldest(tenant) == third
     await calls.postpone(first, 0, failures=4)
     assert await calls.oldest(tenant) == replace(first, failures=4)
+
+
+async def test_a_call_that_has_ended_is_not_moved_back_to_wait(
+    database: Database, calls: DeferredCalls, tenant: str
+) -> None:
+    resources, one = Resources(database), call(tenant)
+    await put(database, calls, one)
+    await resources.together(one.caller, (), calls.removed(tenant, one.task))
+    with pytest.raises(VersionChanged):
+        await resources.together(one.caller, (), calls.moved(one))
+    assert await calls.oldest(tenant) is None
+
+
+async def test_a_call_is_due_by_whatever_clock_it_was_put(
+    database: Database, calls: DeferredCalls, tenant: str
+) -> None:
+    ahead = replace(call(tenant), since=datetime.now(UTC) + timedelta(minutes=5))
+    await put(database, calls, ahead)
+    due = await calls.oldest(tenant)
+    assert due is not None
+    assert due.task == ahead.task
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def parse(body: bytes) -> etree._Element:
 def sole_element(content: bytes) -> tuple[bytes, etree._Element]:
     """The one element of a document in UTF-8, as its own bytes, to be put into another document; and parsed.
 
-    Raises `Unreadable` for what `parse` refuses, for another encoding, and for a comment beside the element or an
-    instruction anywhere: SOAP 1.2 takes no instructions.
+    Raises `Unreadable` for what `parse` refuses, for another encoding, and for a comment or an instruction anywhere:
+    SOAP 1.2 takes no instructions.
     """
     bare = _bare(content)
     root = _root(bare, sparing=False)
@@ -41,6 +41,8 @@ def sole_element(content: bytes) -> tuple[bytes, etree._Element]:
         raise Unreadable("XML with comments or instructions around its element")
     if next(root.iter(etree.ProcessingInstruction), None) is not None:
         raise Unreadable("XML with a processing instruction")
+    if next(root.iter(etree.Comment), None) is not None:  # a signature holds without it, a text is cut by it
+        raise Unreadable("XML with a comment")
     return xml, root
 
 
