@@ -178,12 +178,12 @@ def _compared(subject: Subject, found: Answer) -> Verification:
     traits = tuple(
         compared for compared in compare(subject.asked.traits, found.traits) if compared.verdict is not Verdict.MISSING
     )
-    same_matricule = found.active.matricule == subject.number.matricule
+    same_matricule = found.active.matricule.bare == subject.number.matricule.bare
     same_oid = found.active.oid == subject.number.oid
     same_traits = all(compared.concordant for compared in traits)
     concordant = same_matricule and same_oid and same_traits
-    former = {(number.oid, number.matricule) for number in found.history}
-    succeeded = same_traits and not same_matricule and (subject.number.oid, subject.number.matricule) in former
+    former = {(number.oid, number.matricule.bare) for number in found.history}
+    succeeded = same_traits and not same_matricule and (subject.number.oid, subject.number.matricule.bare) in former
     outcome = "concordant" if concordant else "discordant"
     return Verification(COMPARE, outcome, traits, same_matricule=same_matricule, same_oid=same_oid, succeeded=succeeded)
 

@@ -119,8 +119,7 @@ def refuse_another(card: ByVitale | None, found: Found) -> None:
     """Raise Conflict where INSi's answer has no number that the bearer's carte Vitale says: it may be about another."""
     if card is None or card.individual is None:
         return
-    numbers = {number.matricule.number.upper() for number in (found.active, *found.history)}
-    if card.individual.number.upper() not in numbers:
+    if card.individual.bare not in {number.matricule.bare for number in (found.active, *found.history)}:
         raise Conflict(
             "INSi answers with a number that is not the one the carte Vitale says, so whom it means is not sure: "
             "nothing was stored. Read the card again, or search by the traits of an identity document; repeat with "

@@ -44,6 +44,11 @@ class Matricule:
         return f"{97 - int(digits) % 97:02d}"
 
     @property
+    def bare(self) -> str:
+        """The 13 characters that say whose it is, however they are written; INSi is known to send wrong keys."""
+        return self.number.upper()
+
+    @property
     def key_is_right(self) -> bool:
         return self.key == self.expected_key
 

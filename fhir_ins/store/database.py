@@ -6,6 +6,7 @@ Every write is acknowledged by a majority and journalled: an acknowledged write 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
@@ -30,8 +31,18 @@ async def _identities_with_obstacles(database: AsyncDatabase[Document]) -> None:
         await collection.update_many(obtained, {"$set": {"identity.obtained.source": None}})
 
 
+async def _keys_without_key(database: AsyncDatabase[Document]) -> None:
+    """Schema 3: who has an INS is told by its 13 characters. Of two Patients with one number, one stays."""
+    async for held in database["keys"].find({"_id": {"$regex": r"/ins/[0-9.]+/[0-9A-Za-z]{13}\d\d$"}}):
+        rest, _, number = held["_id"].rpartition("/")
+        shorter = {**held, "_id": f"{rest}/{number[:13].upper()}"}
+        with suppress(DuplicateKeyError):
+            await database["keys"].insert_one(shorter)
+        await database["keys"].delete_one({"_id": held["_id"]})
+
+
 # Migrations bring a database one schema version further each; each one may be run again after a crash.
-MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles,)
+MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles, _keys_without_key)
 FIRST_SCHEMA = 1
 
 _LIST = IndexModel([("tenant", ASCENDING), ("type", ASCENDING), ("live", ASCENDING), ("id", ASCENDING)], name="list")

@@ -278,7 +278,7 @@ def _projection(caller: Caller) -> Document:
 
 
 def _ins_key(caller: Caller, number: InsNumber) -> str:
-    return f"{caller.tenant}/ins/{number.oid}/{number.matricule}"
+    return f"{caller.tenant}/ins/{number.oid}/{number.matricule.bare}"
 
 
 def _existing(document: Document | None, type_: str) -> Document:

@@ -18,6 +18,12 @@ from people import (
 )
 from servers import SANDBOX_RIGHTS, StartServer
 
+from fhir_ins.api.ins_verify import Subject, _compared
+from fhir_ins.api.insi_search import Asked
+from fhir_ins.ins.identity import InsNumber
+from fhir_ins.ins.matricule import Matricule
+from fhir_ins.ins.traits import Traits
+from fhir_ins.insi.port import Found
 from fhir_ins.security.caller import Right
 
 VERIFY = "/Patient/$ins-verify"
@@ -152,3 +158,14 @@ async def test_what_is_stored_is_shown_to_a_reader_only(fhir: httpx.AsyncClient,
 async def test_the_right_is_needed(start_server: StartServer) -> None:
     fhir = await start_server(rights=SANDBOX_RIGHTS - {Right.VERIFY})
     assert (await fhir.post(VERIFY, json=asking(patient(identifier=[ins_identifier()])))).status_code == 403
+
+
+def test_a_wrong_key_of_insi_makes_no_other_matricule() -> None:
+    """CNDA 2.08-c2: INSi's key may be wrong; whose number it is, the 13 characters say."""
+
+    def number(key: str) -> InsNumber:
+        return InsNumber(Matricule("2751263220749", key), "1.2.250.1.213.1.4.8")
+
+    asked = Traits("ADRUN", ("ZOE",), "F", "1975-12-31", "63220")
+    verified = _compared(Subject(number("74"), Asked(asked), shown=True), Found(number("60"), (), asked))
+    assert (verified.outcome, verified.same_matricule) == ("concordant", True)

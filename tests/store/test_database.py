@@ -189,3 +189,16 @@ async def test_every_write_waits_for_a_majority_and_the_journal(opened: Open) ->
 
 async def test_ping_answers(opened: Open) -> None:
     await opened().ping()
+
+
+async def test_holders_of_an_ins_are_told_by_its_13_characters(opened: Open) -> None:
+    database = opened()
+    await database.prepare(MIGRATIONS[:1])
+    for number, holder in (("275126322074974", "one"), ("275126322074960", "two"), ("160012b02077713", "three")):
+        await database.keys.insert_one({"_id": f"t/ins/1.2.250.1.213.1.4.8/{number}", "tenant": "t", "holder": holder})
+    await database.prepare()
+    found = {document["_id"]: document["holder"] async for document in database.keys.find({})}
+    assert found == {
+        "t/ins/1.2.250.1.213.1.4.8/2751263220749": "two",
+        "t/ins/1.2.250.1.213.1.4.8/160012B020777": "three",
+    }
