@@ -2,12 +2,13 @@
 
 Run as `python -m fhir_ins.fhir.compile_definitions <hl7.fhir.r4.core.tgz>` (`make definitions`). The table keeps,
 for each resource and datatype, what https://hl7.org/fhir/R4/elementdefinition.html calls min, max, type, target
-profiles, content reference, required binding (with its codes) and constraint (the keys of those that are errors):
+profiles, content reference, required binding (with its codes), constraint (the keys of those that are errors),
+isSummary and isModifier:
 
     "types":      {type: {"base": type?, "abstract": true?, "profile": true?, "invariants": [key]?,
                           "elements": {path below the type: element}}}
     element:      {"min": 1?, "max": "*"?, "base_max": "*"?, "types": [type], "targets": [type]?,
-                   "codes": value set?, "content": path?, "invariants": [key]?}
+                   "codes": value set?, "content": path?, "invariants": [key]?, "summary": 1?, "modifier": 1?}
     "valuesets":  {id: {code system: [code]}}
     "invariants": {key: FHIRPath}
     "primitives": {type: regex}
@@ -149,6 +150,9 @@ class Compiler:
             compiled["codes"] = codes
         if keys := [key for key in self._keys(name, element) if key not in ("ele-1", "ext-1")]:
             compiled["invariants"] = keys
+        for flag in ("summary", "modifier"):
+            if element.get(f"is{flag.capitalize()}"):
+                compiled[flag] = 1
         return compiled
 
     def _keys(self, name: str, element: Json) -> list[str]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_ins.fhir import fhirpath
-from fhir_ins.fhir.invariants import Invariant, not_after, number
+from fhir_ins.fhir.invariants.terms import Invariant, not_after, number
 from fhir_ins.fhir.judging import Breach, Breaches, Item, Judge, Resource, any_error
 from fhir_ins.fhir.patterns import fixed, pattern, shown
 from fhir_ins.fhir.scope import named_type

@@ -3,6 +3,7 @@
 They are slow (a millisecond each), so nothing that is judged for every request may rest on them.
 """
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,6 +13,8 @@ import orjson
 from fhir_ins.fhir.json import serialise
 
 Json = dict[str, Any]
+
+_WHOLE = re.compile(r"%(root)?resource")  # to make it plain for each of a thousand elements would cost seconds
 
 
 class NotEvaluable(Exception):
@@ -27,9 +30,11 @@ def holds(expression: str, value: Any, place: str, root: Json) -> bool | None:
 
     try:
         evaluate = _compiled(expression)
-        resource = _plain(root)
-        node = ResourceNode(_plain(value), place)  # type: ignore[no-untyped-call]
-        result = evaluate(node, {"resource": resource, "rootResource": resource})
+        resource = _plain(root) if _WHOLE.search(expression) else {}
+        plain = _plain(value)
+        if not (isinstance(plain, dict) and "resourceType" in plain):  # in a node it is not found by Patient.name
+            plain = ResourceNode(plain, place)  # type: ignore[no-untyped-call]
+        result = evaluate(plain, {"resource": resource, "rootResource": resource})
     except RecursionError:
         raise
     except Exception as error:

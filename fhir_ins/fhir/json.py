@@ -23,6 +23,7 @@ _MARK = re.compile(_STRING + r"|[{}\[\],]", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONGEST_INTEGER = 18  # characters that surely fit the 64 bits orjson writes
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
 
 
 class Number(float):
@@ -55,6 +56,36 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises BadRequest, code `invalid` for what is no JSON and `structure` for a duplicate key, a top level that
     is no object, or nesting beyond 64.
     """
+    value = _parsed(body)
+    if type(value) is not dict:
+        raise BadRequest("The body is JSON but no object. Send one resource, as an object.", code="structure")
+    return value
+
+
+def parse_array(body: bytes) -> list[Any]:
+    """The JSON array in `body`, as strictly as `parse` reads an object: a JSON Patch is one."""
+    value = _parsed(body)
+    if type(value) is not list:
+        raise BadRequest("The body is JSON but no array. Send an array of operations.", code="structure")
+    return value
+
+
+def too_deep(value: Any) -> bool:
+    """Whether objects and arrays are nested beyond 64 levels in `value`."""
+    level = [value] if type(value) is dict or type(value) is list else []
+    for _ in range(MAXIMUM_DEPTH):
+        level = [
+            child
+            for container in level
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _parsed(body: bytes) -> Any:
     try:
         text = body.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -71,17 +102,25 @@ def parse(body: bytes) -> dict[str, Any]:
         _refuse(text, found.start(), f"{found[1]} is no JSON number. Leave the element out")
     except RecursionError:
         _refuse_depth()
-    if type(value) is not dict:
-        raise BadRequest("The body is JSON but no object. Send one resource, as an object.", code="structure")
-    _check_depth(value)
+    if too_deep(value):
+        _refuse_depth()
     if _ESCAPED_SURROGATE.search(body):
         _check_surrogates(text)
     return value
 
 
-def serialise(value: Any) -> bytes:
-    """`value` as minified UTF-8 JSON, keys in their order, every `Number` with its literal."""
-    return orjson.dumps(value, default=_literal, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+def serialise(value: Any, *, pretty: bool = False) -> bytes:
+    """`value` as UTF-8 JSON, minified or `pretty` for people, keys in their order, every `Number` with its literal."""
+    option = orjson.OPT_PASSTHROUGH_SUBCLASS | (orjson.OPT_INDENT_2 if pretty else 0)
+    return orjson.dumps(value, default=_literal, option=option)
+
+
+def number(literal: str) -> int | Number:
+    """What `parse` makes of a JSON number, such as 72.50. Raises ValueError for what is none."""
+    match = _NUMBER.fullmatch(literal)
+    if match is None:
+        raise ValueError("no JSON number")
+    return Number(literal) if match[1] else _integer(literal)
 
 
 def _literal(value: object) -> orjson.Fragment:
@@ -115,20 +154,6 @@ _decode = json.JSONDecoder(
     parse_int=_integer,
     parse_constant=_refuse_constant,
 ).decode
-
-
-def _check_depth(value: dict[str, Any]) -> None:
-    level: list[Any] = [value]
-    for _ in range(MAXIMUM_DEPTH):
-        level = [
-            child
-            for container in level
-            for child in (container.values() if type(container) is dict else container)
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return
-    _refuse_depth()
 
 
 def _check_surrogates(text: str) -> None:

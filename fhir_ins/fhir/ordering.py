@@ -1,6 +1,6 @@
 """The order of a resource's elements, as its definition lists them. https://hl7.org/fhir/R4/json.html
 
-JSON needs no order, but people read it and XML will need it.
+JSON needs no order, but people read it.
 """
 
 from functools import cache

@@ -59,18 +59,21 @@ class FhirError(Exception):
         super().__init__("; ".join(issue.text for issue in self.issues))
 
 
+def placed(issue: Issue, expression: str, root: str) -> Issue:
+    """The issue pointing into the resource (of type `root`) that stands at `expression`, or at it where at nothing."""
+    own = issue.expression
+    if own and root and own.startswith(root):
+        return replace(issue, expression=expression + own.removeprefix(root))
+    return issue if own else replace(issue, expression=expression)
+
+
 @contextmanager
 def placed_at(expression: str, root: str) -> Iterator[None]:
     """Errors raised inside point into the resource (of type `root`) that stands at `expression` in the request."""
     try:
         yield
     except FhirError as error:
-        error.issues = tuple(
-            replace(issue, expression=expression + issue.expression.removeprefix(root))
-            if issue.expression and issue.expression.startswith(root)
-            else issue
-            for issue in error.issues
-        )
+        error.issues = tuple(placed(issue, expression, root) if issue.expression else issue for issue in error.issues)
         raise
 
 

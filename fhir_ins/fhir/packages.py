@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 
 Json = dict[str, Any]
 
-_TYPES = ("StructureDefinition", "ValueSet", "CodeSystem")
+_TYPES = ("StructureDefinition", "ValueSet", "CodeSystem", "SearchParameter", "CompartmentDefinition")
 
 
 class UnreadablePackage(ValueError):
@@ -17,7 +17,7 @@ class UnreadablePackage(ValueError):
 
 
 class Package:
-    """The StructureDefinitions, ValueSets and CodeSystems of a package, by canonical URL without version."""
+    """The artifacts of a package that we read, of each type by canonical URL without version."""
 
     def __init__(self, artifacts: Iterable[Json], manifest: Mapping[str, Any] | None = None) -> None:
         self.manifest = manifest or {}
@@ -26,7 +26,7 @@ class Package:
             shelf = shelves.get(artifact.get("resourceType", ""))
             if shelf is not None and "url" in artifact:
                 shelf[artifact["url"]] = artifact
-        self.structures, self.valuesets, self.codesystems = shelves.values()
+        self.structures, self.valuesets, self.codesystems, self.parameters, self.compartments = shelves.values()
 
     @classmethod
     def read(cls, archive: Path) -> Self:

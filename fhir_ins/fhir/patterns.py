@@ -7,7 +7,7 @@ each element of the pattern, recursively, and for each item of an array some ite
 from collections.abc import Callable
 from typing import Any
 
-from fhir_ins.fhir.invariants import number
+from fhir_ins.fhir.invariants.terms import number
 
 Test = Callable[[Any], bool]
 

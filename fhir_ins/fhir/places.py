@@ -4,8 +4,9 @@ A place is a type, or a backbone element of one: `("Patient", "contact")`. From 
 property the next place follows.
 """
 
+from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_ins.fhir.structure import definitions, elements_of
 
@@ -41,12 +42,26 @@ def property_of(place: Place, name: str) -> Property | None:
         parent, _, leaf = element.rpartition(".")
         stem = leaf.removesuffix("[x]")
         if parent == place.path and stem != leaf and name.startswith(stem):
-            for type_ in elements[element]["types"]:
+            for type_ in map(_unprofiled, elements[element]["types"]):
                 if name[len(stem) :] == type_[0].upper() + type_[1:]:
                     return Property(leaf, type_, Place(type_))
     if place.path and place.path in elements:
         return property_of(Place(elements[place.path]["types"][0]), name)
     return None
+
+
+def _unprofiled(type_: str) -> str:
+    """The type a choice is named by: Quantity for its profile SimpleQuantity (doseQuantity)."""
+    described = definitions()["types"].get(type_, {})
+    return str(described["base"]) if described.get("profile") else type_
+
+
+def element_names(place: Place) -> frozenset[str]:
+    """The names of the elements of a place as FHIRPath knows them: a choice by its stem."""
+    elements = elements_of(place.type) if place.type in definitions()["types"] else {}
+    here = {path.rpartition(".")[2] for path in elements if path.rpartition(".")[0] == place.path}
+    inherited = element_names(Place(elements[place.path]["types"][0])) if place.path in elements else frozenset()
+    return frozenset(name.removesuffix("[x]") for name in here) | inherited
 
 
 def _property(place: Place, name: str, path: str) -> Property:
@@ -56,6 +71,15 @@ def _property(place: Place, name: str, path: str) -> Property:
     type_ = element["types"][0].removeprefix("@")
     stays = type_ in _BACKBONES or name.endswith("[x]")
     return Property(name, type_, Place(place.type, path) if stays else Place(type_))
+
+
+@cache
+def children_of(place: Place) -> Mapping[str, dict[str, Any]]:
+    """The elements directly below a place as the table defines them, by name (`value[x]`), inherited ones too."""
+    elements = elements_of(place.type)
+    inherited = elements_of(elements[place.path]["types"][0]) if place.path else {}
+    parents = ((path.rpartition("."), element) for path, element in elements.items())
+    return inherited | {leaf: element for (parent, _, leaf), element in parents if parent == place.path}
 
 
 @cache

@@ -35,7 +35,8 @@ _DATE = re.compile(rf"{_YEAR}(?:-{_MONTH}(?:-{_DAY})?)?")
 _DATE_TIME = re.compile(rf"{_YEAR}(?:-{_MONTH}(?:-{_DAY}(?:T{_CLOCK}{_ZONE})?)?)?")
 _INSTANT = re.compile(rf"{_YEAR}-{_MONTH}-{_DAY}T{_CLOCK}{_ZONE}")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # the last two no XML can hold either
+_VISIBLE = r"[^\s\x00-\x1f\ufffe\uffff]"
 _LONGEST_STRING = 1024 * 1024
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -247,7 +248,7 @@ def _active(attribute: str, link: str) -> bool:
 
 
 _id = _matching(r"[A-Za-z0-9.-]{1,64}", "An id is 1 to 64 letters, digits, hyphens or dots.")
-_uri = _unspaced(r"[^\s\x00-\x1f]+", "A URI has no spaces or control characters and is not empty.")
+_uri = _unspaced(rf"{_VISIBLE}+", "A URI has no spaces or control characters and is not empty.")
 _date_text = "A date is YYYY, YYYY-MM or YYYY-MM-DD."
 _instant_text = "An instant is YYYY-MM-DDThh:mm:ss with a zone (Z or +hh:mm); fractions of seconds may follow."
 _date_time_text = f"{_date_text[:-1]}, or has a time with its zone: YYYY-MM-DDThh:mm:ss+hh:mm."
@@ -257,7 +258,8 @@ PRIMITIVES: Mapping[str, Check] = {
     "boolean": boolean,
     "canonical": _uri,
     "code": _unspaced(
-        r"[^\s\x00-\x1f]+(?: [^\s\x00-\x1f]+)*", "A code has no spaces but single ones between its words."
+        rf"{_VISIBLE}+(?: {_VISIBLE}+)*",
+        "A code has no spaces but single ones between its words.",
     ),
     "date": _dated(_DATE, _date_text),
     "dateTime": _dated(_DATE_TIME, _date_time_text),

@@ -15,7 +15,7 @@ from fhir_ins.fhir.element_judges import (
     referring,
     typed,
 )
-from fhir_ins.fhir.invariants import Invariant
+from fhir_ins.fhir.invariants.terms import Invariant
 from fhir_ins.fhir.judging import Breach, Breaches, Item, Json, Judge, Resource, below, choice_of, items_in
 from fhir_ins.fhir.profile_elements import CORE, Element, Structures, View
 from fhir_ins.fhir.slicing import Published, Slice, Slicing

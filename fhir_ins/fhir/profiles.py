@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from fhir_ins.fhir.extensions import Extensions
-from fhir_ins.fhir.invariants import Invariant
+from fhir_ins.fhir.invariants.terms import Invariant
 from fhir_ins.fhir.judging import MAXIMUM_BREACHES, Breach, Item, Json, Resource
 from fhir_ins.fhir.outcome import Issue
 from fhir_ins.fhir.profile_elements import CORE, Structures

@@ -35,12 +35,14 @@ class Scope:
     """A resource, or a resource contained in it: its type, and the types of the contained ones by their id.
 
     `anchors` collects the fragments (#id) the resource refers to, `inner` the scopes of the contained resources
-    in their order; `refers_up` tells that a contained resource refers to its container (#).
+    in their order; `refers_up` tells that a contained resource refers to its container (#). `resource` is the
+    %resource of FHIRPath: the contained one within a contained resource.
     """
 
-    __slots__ = ("anchors", "contained", "inner", "inside", "refers_up", "transaction", "type")
+    __slots__ = ("anchors", "contained", "inner", "inside", "refers_up", "resource", "transaction", "type")
 
     def __init__(self, resource: dict[str, Any], *, transaction: bool = False) -> None:
+        self.resource = resource
         self.type = str(resource.get("resourceType"))
         self.transaction = transaction or (self.type == "Bundle" and resource.get("type") == "transaction")
         self.inside = False
@@ -53,9 +55,10 @@ class Scope:
             if type(inner) is dict and type(inner.get("id")) is str:
                 self.contained[inner["id"]] = str(inner.get("resourceType"))
 
-    def within(self) -> "Scope":
-        """The scope of a resource contained in this one: fragments mean the same there."""
+    def within(self, resource: dict[str, Any]) -> "Scope":
+        """The scope of a `resource` contained in this one: fragments mean the same there."""
         inner = Scope({"resourceType": self.type}, transaction=self.transaction)
+        inner.resource = resource
         inner.inside, inner.anchors, inner.contained = True, self.anchors, self.contained
         self.inner.append(inner)
         return inner

@@ -6,7 +6,7 @@ errors only. No text quotes data: element names and codes under required binding
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_ins.fhir.primitives import Check
@@ -14,7 +14,7 @@ from fhir_ins.fhir.scope import Scope, off_target
 
 MAXIMUM_FAULTS = 100
 
-_NAME = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)  # a name that may stand in a FHIRPath
+NAME = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)  # a name that may stand in a FHIRPath
 
 Json = dict[str, Any]
 
@@ -29,6 +29,7 @@ class Fault(NamedTuple):
 
 Faults = list[Fault] | None
 ElementCheck = Callable[[Any, Json, Scope], Faults]  # the value, the object that has it, the resource around
+Rule = tuple[Callable[[Any, Scope], bool], str]  # whether an invariant holds, the text when it does not
 
 
 class Shape:
@@ -41,7 +42,7 @@ class Shape:
         self.elements: dict[str, ElementCheck] = {}
         self.choices: list[tuple[str, frozenset[str]]] = []
         self.required: list[tuple[str, frozenset[str]]] = []
-        self.invariants: list[tuple[Callable[[Json, Scope], bool], str]] = []
+        self.invariants: Sequence[Rule] = ()
 
     def check(self, value: Any, _owner: Json, scope: Scope) -> Faults:
         if type(value) is not dict:
@@ -79,7 +80,7 @@ class Shape:
         for stem, names in self.choices:
             if name in names:
                 return "." + stem
-        return "." + name.removeprefix("_") if name in self.elements or _NAME.fullmatch(name) else ""
+        return "." + name.removeprefix("_") if name in self.elements or NAME.fullmatch(name) else ""
 
 
 def unknown(owner: str, kind: str, name: str, names: Collection[str]) -> Callable[[], str]:
@@ -161,6 +162,19 @@ def reference(shape: Shape, targets: frozenset[str], known: frozenset[str]) -> E
         if named in known and (problem := off_target(named, targets)):
             return [Fault(*problem, ".type")]
         return None
+
+    return element
+
+
+def ruled(one: ElementCheck, rules: Sequence[Rule]) -> ElementCheck:
+    """`one`, then the invariants that are the element's own (org-2 of Organization.address)."""
+    if not rules:
+        return one
+
+    def element(value: Any, owner: Json, scope: Scope) -> Faults:
+        if faults := one(value, owner, scope):
+            return faults
+        return [Fault("invariant", text) for holds, text in rules if not holds(value, scope)]
 
     return element
 

@@ -3,7 +3,7 @@
 The table of definitions (see `compile_definitions`) becomes shapes, once: one for each type and backbone element.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -12,24 +12,31 @@ from typing import Any
 import orjson
 
 from fhir_ins.fhir import shapes
-from fhir_ins.fhir.invariants import INVARIANTS
+from fhir_ins.fhir.invariants import INVARIANTS, JUDGED_ELSEWHERE
+from fhir_ins.fhir.invariants.published import NOT_EVALUATED, published
 from fhir_ins.fhir.outcome import Issue
 from fhir_ins.fhir.primitives import PRIMITIVES
 from fhir_ins.fhir.scope import Scope
-from fhir_ins.fhir.shapes import MAXIMUM_FAULTS, ElementCheck, Fault, Faults, Json, Shape
+from fhir_ins.fhir.shapes import MAXIMUM_FAULTS, ElementCheck, Fault, Faults, Json, Rule, Shape
 
 
-def validate(resource: Json) -> list[Issue]:
+def validate(resource: Json, *, transaction: bool = False) -> list[Issue]:
     """Every way in which `resource` breaks R4, with FHIRPath expressions; empty when it is well-formed.
 
-    At most 100 are listed. Invariants of an element are judged once its structure is right.
+    `transaction`: it is an entry's of one, where references may be conditions. At most 100 faults are listed; the
+    invariants of an element are judged once its structure is right.
     """
-    try:
-        faults = _resource(resource, {}, None) or []
-    except RecursionError:
-        return [Issue("structure", "The resource is nested too deeply. Flatten it, or send it in parts.")]
     named = _known(resource)
-    root = named if isinstance(named, str) else ""
+    return _issues(lambda: _whole(resource, transaction=transaction), named if isinstance(named, str) else "")
+
+
+def _issues(judge: Callable[[], Faults], root: str) -> list[Issue]:
+    """The faults that `judge` finds below `root`, as issues."""
+    try:
+        faults = judge() or []
+    except RecursionError:
+        text = "The resource is nested too deeply. Flatten it, or send it in parts."
+        return [Issue("structure", text, root if "." in root else None)]
     issues = [
         Issue(code, text if isinstance(text, str) else text(), (root + path).lstrip(".") or None)
         for code, text, path in faults[:MAXIMUM_FAULTS]
@@ -68,11 +75,16 @@ def _known(resource: Any) -> str | Fault:
 
 
 def _resource(resource: Any, _owner: Json, around: Scope | None) -> Faults:
-    """A resource on its own, or in a Bundle or Parameters: a scope begins."""
+    """A resource in a Bundle or Parameters."""
+    return _whole(resource, transaction=around is not None and around.transaction)
+
+
+def _whole(resource: Any, *, transaction: bool) -> Faults:
+    """A resource on its own, or in another that lets it be so: a scope begins."""
     named = _known(resource)
     if isinstance(named, Fault):
         return [named]
-    scope = Scope(resource, transaction=around is not None and around.transaction)
+    scope = Scope(resource, transaction=transaction)
     return _shapes()[named].check(resource, {}, scope)
 
 
@@ -83,11 +95,11 @@ def _contained(resource: Any, _owner: Json, scope: Scope) -> Faults:
         return [named]
     if "contained" in resource:
         return [Fault("invariant", "dom-2: A contained resource contains another. Contain both in the outer one.")]
-    return _shapes()[named].check(resource, {}, scope.within())
+    return _shapes()[named].check(resource, {}, scope.within(resource))
 
 
-def _resource_type(_named: Any, _owner: Json, _scope: Scope) -> Faults:
-    """`_known` has judged it already."""
+def _judged(_value: Any, _owner: Json, _scope: Scope) -> Faults:
+    """The type of a resource, and the entries of `_envelope`: nothing is left to say of them."""
     return None
 
 
@@ -102,6 +114,13 @@ def elements_of(name: str) -> dict[str, Json]:
     """The elements of a type by their path below it, inherited ones too."""
     types = definitions()["types"]
     return {path: element for type_ in _ancestry(name) for path, element in types[type_]["elements"].items()}
+
+
+def choice_property(stem: str, type_: str) -> str:
+    """The JSON property of a choice `stem[x]` in one of its types; a profiled Quantity is spelt Quantity."""
+    profiled = definitions()["types"].get(type_, {})
+    suffix: str = profiled["base"] if profiled.get("profile") else type_
+    return stem + suffix[0].upper() + suffix[1:]
 
 
 @cache
@@ -121,17 +140,24 @@ def _shapes() -> Mapping[str, Shape]:
             backbone = elements[parent] if parent else {"types": [], "invariants": keys}
             inherited = elements_of(backbone["types"][0]) if parent else {}
             shape = made[f"{name}.{parent}".rstrip(".")] = Shape(f"{name}.{parent}".rstrip("."))
-            shape.invariants = [
-                (INVARIANTS[key].holds, f"{key.partition(':')[0]}: {INVARIANTS[key].text}")
-                for key in backbone.get("invariants", ())
-                if key in INVARIANTS
-            ]
+            shape.invariants = _rules(backbone, shape.name)
             parts.append((shape, name, inherited | children))
         if "Resource" in _ancestry(name):
-            made[name].elements["resourceType"] = _resource_type
+            made[name].elements["resourceType"] = _judged
     for shape, name, children in parts:
         _fill(shape, name, children, made)
     return made
+
+
+def _rules(element: Json, place: str) -> list[Rule]:
+    """The invariants of a type, backbone element or element, which stands at `place` (Patient.contact)."""
+    rules = []
+    for key in element.get("invariants", ()):
+        if key in JUDGED_ELSEWHERE or key in NOT_EVALUATED:
+            continue
+        invariant = INVARIANTS.get(key) or published(key, definitions()["invariants"][key], place)
+        rules.append((invariant.holds, f"{key.partition(':')[0]}: {invariant.text}"))
+    return rules
 
 
 def _fill(shape: Shape, type_: str, children: Mapping[str, Json], made: Mapping[str, Shape]) -> None:
@@ -141,12 +167,11 @@ def _fill(shape: Shape, type_: str, children: Mapping[str, Json], made: Mapping[
         checks: dict[str, ElementCheck] = {}
         stem = leaf.removesuffix("[x]")
         for named in element.get("types", ("",)):
-            profiled = definitions()["types"].get(named, {})
-            suffix = profiled["base"] if profiled.get("profile") else named
-            property_ = leaf if stem == leaf else stem + suffix[0].upper() + suffix[1:]
+            property_ = leaf if stem == leaf else choice_property(stem, named)
             inside = f"{shape.name}.{leaf}" if "types" in element else f"{type_}.{element['content']}"
             nested = made.get(inside) or made.get(named)
-            checks |= _checks(property_, named, element, nested, made)
+            rules = [] if inside in made else _rules(element, f"{shape.name}.{leaf}")
+            checks |= _checks(property_, named, element, nested, made, rules)
         shape.elements |= checks
         if stem != leaf:
             shape.choices.append((stem, frozenset(checks)))
@@ -155,13 +180,16 @@ def _fill(shape: Shape, type_: str, children: Mapping[str, Json], made: Mapping[
 
 
 def _checks(
-    name: str, type_: str, element: Json, nested: Shape | None, made: Mapping[str, Shape]
+    name: str, type_: str, element: Json, nested: Shape | None, made: Mapping[str, Shape], rules: Sequence[Rule]
 ) -> dict[str, ElementCheck]:
-    """The check of one property, and of its sibling with an underscore when it is a primitive."""
+    """The check of one property, and of its sibling with an underscore when it is a primitive.
+
+    `rules` are the invariants that the element has beside those of its type.
+    """
     repeats = element.get("base_max", element.get("max")) == "*"
     primitive = type_.removeprefix("@")
     if primitive not in PRIMITIVES:
-        one = _object_check(name, type_, element, nested)
+        one = shapes.ruled(_object_check(name, type_, element, nested), rules)
         return {name: shapes.many(one, None) if repeats else one}
     check = PRIMITIVES[primitive]
     if "codes" in element:
@@ -169,6 +197,7 @@ def _checks(
         one = shapes.coded(check, element["codes"], list(chain(*systems.values())))
     else:
         one = (shapes.uri if primitive in ("uri", "url", "canonical") else shapes.once)(check)
+    one = shapes.ruled(one, rules)
     if type_ != primitive or primitive == "xhtml":
         return {name: one}
     sibling = "_" + name

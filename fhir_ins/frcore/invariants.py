@@ -7,7 +7,7 @@ come out empty, which for an invariant means that it does not hold.
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from fhir_ins.fhir.invariants import Invariant
+from fhir_ins.fhir.invariants.terms import Invariant
 from fhir_ins.fhir.scope import Scope
 from fhir_ins.frcore.canonical import BIRTH_PLACE, IDENTITY_RELIABILITY, INSEE_CODE, PATIENT_INS
 from fhir_ins.frcore.elements import Json, extensions

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_ins.fhir.json import parse, serialise
+from fhir_ins.fhir.json import parse, parse_array, serialise
 from fhir_ins.fhir.outcome import BadRequest
 
 LITERALS = [
@@ -105,6 +105,17 @@ def test_what_is_refused_says_where_and_quotes_no_value(body, code, text):
     assert [issue.code for issue in refused.value.issues] == [code]
     assert "DURAND" not in str(refused.value)
     assert "Marie" not in str(refused.value)
+
+
+def test_an_array_is_read_as_strictly_as_an_object():
+    assert serialise(parse_array(b'[{"value": 72.50}, []]')) == b'[{"value":72.50},[]]'
+    for body in (b"{}", b'"DURAND"', b"null", b"3"):
+        with pytest.raises(BadRequest, match="no array"):
+            parse_array(body)
+    for body, text in ((b'[{"a": 1, "a": 2}]', "twice"), (b"[" * 65 + b"]" * 65, "deeper"), (b"[NaN]", "no JSON")):
+        with pytest.raises(BadRequest, match=text):
+            parse_array(body)
+    assert parse_array(b"[" * 64 + b"]" * 64)
 
 
 def test_surrogate_pairs_and_escaped_backslashes_are_fine():

@@ -1,8 +1,9 @@
-"""The invariants of Patient, Parameters and their datatypes; fhirpathpy on the official FHIRPath is the oracle.
+"""The invariants that are Python functions; fhirpathpy on the official FHIRPath is the oracle.
 
 It is given `hasValue()`, which it lacks. It cannot judge dom-3 (`as(canonical)` on descendants), rng-2 (it compares
-no Quantities), ref-1 of `#` (empty by FHIRPath, allowed by https://hl7.org/fhir/R4/references.html#contained) and
-per-1 where zones or precisions differ; those have examples of their own.
+no Quantities), bdl-11 and bdl-12 without entries (empty by FHIRPath), ref-1 of `#` (empty by FHIRPath, allowed by
+https://hl7.org/fhir/R4/references.html#contained) and per-1 where zones or precisions differ; those have examples of
+their own.
 """
 
 import itertools
@@ -11,13 +12,35 @@ import pytest
 from fhirpathpy import apply_parsed_path, models, parse
 from fhirpathpy.engine.nodes import ResourceNode
 
-from fhir_ins.fhir.invariants import INVARIANTS, not_after
+from fhir_ins.fhir.invariants import INVARIANTS
+from fhir_ins.fhir.invariants.terms import not_after
 from fhir_ins.fhir.json import Number
 from fhir_ins.fhir.scope import Scope
-from fhir_ins.fhir.structure import definitions, validate
+from fhir_ins.fhir.structure import definitions, resource_types, validate
 
 UCUM = "http://unitsofmeasure.org"
 DATE = {"start": "2024-01-01", "end": "2024-02-01"}
+
+MONEY = "urn:iso:std:iso:4217"
+EXTENDED = {"extension": [{"url": "a", "valueCode": "b"}]}
+BUNDLE_TYPES = ("document", "message", "transaction", "transaction-response", "batch", "batch-response", "history",
+                "searchset", "collection")  # fmt: skip
+ENTRIES = (
+    {"resource": {"resourceType": "Basic"}},
+    {"request": {"method": "GET", "url": "a"}},
+    {"response": {"status": "200"}, "search": {"mode": "match"}},
+    {"request": {"method": "GET", "url": "a"}, "response": {"status": "200"}},
+)
+
+
+def concept(system, code):
+    return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
+
+
+def version(url, number):
+    meta = {"versionId": number} if number else {"source": "a"}
+    return {**({"fullUrl": url} if url else {}), "resource": {"resourceType": "Basic", "meta": meta}}
+
 
 # Keys, the type they belong to, and elements of which every subset is judged.
 CASES = [
@@ -57,6 +80,58 @@ CASES = [
         {"resourceType": "Basic", "meta": {"versionId": "1"}},
         {"resourceType": "Basic", "meta": {"security": [{"code": "R"}]}},
     ]}, {"contained": [{"resourceType": "Basic", "meta": {"lastUpdated": "2024-01-01T00:00:00Z"}}]}]),
+    (["mqty-1"], "MoneyQuantity", [{"value": 1, "code": "EUR", "system": system} for system in (MONEY, "a")]),
+    (["con-1"], "Condition.stage", [{"summary": {"text": "a"}, "assessment": [{"display": "b"}], "type": {}}]),
+    (["con-2"], "Condition.evidence", [{"code": [{"text": "a"}], "detail": [{"display": "b"}], "id": "c"}]),
+    (["con-4", "con-5"], "Condition", [
+        {"clinicalStatus": concept("condition-clinical", clinical), **abatement,
+         "verificationStatus": concept("condition-ver-status", verification)}
+        for clinical in ("active", "resolved", "remission", "inactive")
+        for verification in ("confirmed", "entered-in-error")
+        for abatement in ({"abatementDateTime": "2024"}, {"_abatementString": EXTENDED})]),
+    (["con-4", "con-5"], "Condition", [
+        {"clinicalStatus": {"coding": [{"system": "a", "code": "resolved"}, {"code": "resolved"}]},
+         "verificationStatus": {"text": "entered-in-error"}, "abatementAge": {"value": 1}}]),
+    (["ppc-1"], "Consent", [{"policy": [{"uri": "a"}], "policyRule": {"text": "b"}, "status": "draft"}]),
+    (["ppc-2", "ppc-3", "ppc-4", "ppc-5"], "Consent", [
+        {"patient": {"display": "a"}, "scope": {"coding": [{"system": system, "code": code}]}}
+        for system in ("something", "http://terminology.hl7.org/CodeSystem/consentscope")
+        for code in ("patient-privacy", "research", "adr", "treatment")]),
+    (["lst-1", "lst-2", "lst-3"], "List", [
+        {"mode": mode, "emptyReason": {"text": "a"}, "entry": [{"item": {}}, entry]}
+        for mode in ("working", "snapshot", "changes")
+        for entry in ({"deleted": False}, {"_deleted": EXTENDED}, {"date": "2024"}, {"flag": {"text": "a"}})]),
+    (["obs-3"], "Observation.referenceRange", [
+        {"low": {"value": 1}, "high": {"value": 2}, "text": "a", "_text": EXTENDED, "type": {"text": "b"}}]),
+    (["obs-6"], "Observation", [
+        {"valueString": "a", "_valueString": EXTENDED, "dataAbsentReason": {"text": "b"}, "status": "final"}]),
+    (["obs-7"], "Observation", [
+        {"code": {"coding": [{"system": "a", "code": "b"}, {"code": "c", "display": "d"}]}, **value,
+         "component": [{"code": {"text": "e"}}, {"code": {"coding": [coding]}}]}
+        for coding in ({"code": "b", "system": "a"}, {"code": "c"}, {"system": "a", "code": "b", "display": "d"})
+        for value in ({}, {"valueInteger": 0})]),
+    (["org-1"], "Organization", [{"identifier": [{"value": "a"}], "name": "b", "_name": EXTENDED, "active": True}]),
+    (["org-2"], "Address", [{"use": use, "text": "a"} for use in ("home", "work")]),
+    (["org-3"], "ContactPoint", [{"use": use, "value": "a"} for use in ("home", "work")]),
+    (["sev-1"], "AuditEvent.entity", [{"name": "a", "query": "YQ==", "_name": EXTENDED, "type": {"code": "b"}}]),
+    (["inv-1:Task"], "Task", [
+        {"authoredOn": "2024-02-01", "lastModified": modified, "status": "draft"}
+        for modified in ("2024-01-31", "2024-02-01", "2024-02-02")]),
+    (["bdl-1", "bdl-2", "bdl-3", "bdl-4", "bdl-9", "bdl-10"], "Bundle", [
+        {"type": type_, "total": 0, "timestamp": "2024-01-01T00:00:00Z",
+         "identifier": {"system": "a", "value": "b"}, "entry": [entry, entry]}
+        for type_ in BUNDLE_TYPES for entry in ENTRIES]),
+    (["bdl-9"], "Bundle", [{"type": "document", "identifier": identifier}
+                           for identifier in ({"system": "a"}, {"value": "b"}, {"_value": EXTENDED, "system": "a"})]),
+    (["bdl-3", "bdl-4"], "Bundle", [{"type": type_, "entry": [ENTRIES[1], ENTRIES[2]]} for type_ in BUNDLE_TYPES]),
+    (["bdl-5"], "Bundle.entry", [
+        {"resource": {"resourceType": "Basic"}, "request": {"method": "GET"}, "response": {"status": "200"},
+         "fullUrl": "urn:oid:1.2"}]),
+    (["bdl-7"], "Bundle", [
+        {"type": type_, "entry": [version("a", "1"), version(url, number), version(None, "1")]}
+        for type_ in ("history", "collection") for url in ("a", "b") for number in ("1", "2", None)]),
+    (["bdl-8"], "Bundle.entry", [{"fullUrl": f"http://example.org/Basic/1{version}", "resource": {}}
+                                 for version in ("", "/_history/1")]),
     (["ref-1"], "Reference", [{"reference": "#a", "display": "b"}, {"reference": "#b"}, {"reference": "Patient/a"}]),
 ]  # fmt: skip
 RESOURCE = {"resourceType": "Patient", "contained": [{"resourceType": "Organization", "id": "a"}]}
@@ -75,10 +150,11 @@ def has_value(collection):
 def official(key, type_, element):
     """What the published expression says, an empty collection being no breach."""
     node = ResourceNode.create_node(element, type_)
+    resource = element if type_ in resource_types() else RESOURCE
     answer = apply_parsed_path(
         node,
         parse(definitions()["invariants"][key]),
-        {"rootResource": RESOURCE, "resource": RESOURCE},
+        {"rootResource": resource, "resource": resource},
         models.models["r4"],
         {"userInvocationTable": {"hasValue": {"fn": has_value, "arity": {0: []}}}, "traceFn": lambda *_: None},
     )
@@ -100,7 +176,7 @@ def test_every_subset_is_judged_as_the_published_expression_does(key, type_, ele
 
 
 def test_every_function_is_compared_or_named_as_beyond_the_oracle():
-    assert {key for keys, _, _ in CASES for key in keys} | {"dom-3", "rng-2"} == set(INVARIANTS)
+    assert {key for keys, _, _ in CASES for key in keys} | {"dom-3", "rng-2", "bdl-11", "bdl-12"} == set(INVARIANTS)
 
 
 def test_every_function_has_its_key_in_the_table():
@@ -178,3 +254,30 @@ def test_contained_resources_that_break_an_invariant(resource, key):
     issues = validate(resource)
     assert issues[0].text.startswith(key) or any(issue.text.startswith(key) for issue in issues)
     assert {issue.code for issue in issues} <= {"invariant", "value"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "resources", "key"),
+    [
+        ("document", ["Composition", "Patient"], None),
+        ("document", ["Patient", "Composition"], "bdl-11"),
+        ("document", [], "bdl-11"),
+        ("message", ["MessageHeader"], None),
+        ("message", ["Patient", "MessageHeader"], "bdl-12"),
+        ("message", [], "bdl-12"),
+        ("collection", ["Patient"], None),
+    ],
+)
+def test_a_document_or_message_opens_with_its_header(type_, resources, key):
+    bundle = {"type": type_, "entry": [{"resource": {"resourceType": name}} for name in resources]}
+    broken = [key for key in ("bdl-11", "bdl-12") if not INVARIANTS[key].holds(bundle, Scope(bundle))]
+    assert broken == ([key] if key else [])
+
+
+@pytest.mark.parametrize(
+    ("element", "key"), [({"address": [{"use": "home"}]}, "org-2"), ({"telecom": [{"use": "home"}]}, "org-3")]
+)
+def test_an_element_has_invariants_beside_those_of_its_type(element, key):
+    (issue,) = validate({"resourceType": "Organization", "name": "a", **element})
+    assert issue.text.startswith(key)
+    assert issue.expression == f"Organization.{next(iter(element))}[0]"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profile_tables import CORE, URL, codesystem, definition, element, judged, registry, sliced, told, valueset
 
-from fhir_ins.fhir.invariants import Invariant
+from fhir_ins.fhir.invariants.terms import Invariant
 from fhir_ins.fhir.json import parse, serialise
 from fhir_ins.fhir.patterns import fixed, pattern
 from fhir_ins.fhir.profiles import BadProfile, Profiles

@@ -61,7 +61,12 @@ def parameters(*parts):
 
 
 def bundle(*resources, type="collection"):
-    return {"resourceType": "Bundle", "type": type, "entry": [{"resource": resource} for resource in resources]}
+    request = {"request": {"method": "POST", "url": "Patient"}} if type in ("batch", "transaction") else {}
+    return {
+        "resourceType": "Bundle",
+        "type": type,
+        "entry": [{"resource": resource, **request} for resource in resources],
+    }
 
 
 GOOD = {
@@ -308,9 +313,11 @@ def test_pinned_facts_of_the_table():
     assert valuesets["administrative-gender"] == {
         "http://hl7.org/fhir/administrative-gender": ["male", "female", "other", "unknown"]
     }
-    assert elements["deceased[x]"] == {"types": ["boolean", "dateTime"]}
+    assert elements["deceased[x]"] == {"types": ["boolean", "dateTime"], "summary": 1, "modifier": 1}
     assert elements["contact"] == {"max": "*", "types": ["BackboneElement"], "invariants": ["pat-1"]}
-    assert elements["link.other"] == {"min": 1, "types": ["Reference"], "targets": ["Patient", "RelatedPerson"]}
-    assert types["Parameters"]["elements"]["parameter.part"] == {"max": "*", "content": "parameter"}
-    assert types["Resource"]["elements"]["id"] == {"types": ["id"]}
-    assert types["Range"]["elements"]["low"] == {"types": ["SimpleQuantity"]}
+    assert elements["link.other"] == {
+        "min": 1, "types": ["Reference"], "targets": ["Patient", "RelatedPerson"], "summary": 1,
+    }  # fmt: skip
+    assert types["Parameters"]["elements"]["parameter.part"] == {"max": "*", "content": "parameter", "summary": 1}
+    assert types["Resource"]["elements"]["id"] == {"types": ["id"], "summary": 1}
+    assert types["Range"]["elements"]["low"] == {"types": ["SimpleQuantity"], "summary": 1}
