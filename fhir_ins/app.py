@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from pymongo.errors import PyMongoError
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from fhir_ins import __version__
 from fhir_ins.api.access_log import AccessLog
@@ -15,6 +17,7 @@ from fhir_ins.api.deferred_worker import carrying_out
 from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
+from fhir_ins.api.served import served
 from fhir_ins.artifacts import profiles
 from fhir_ins.configured_insi import configured_insi, insi_configurations
 from fhir_ins.conformance import configured_fr_core
@@ -24,6 +27,7 @@ from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
+from fhir_ins.store.history import History
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
@@ -33,6 +37,7 @@ def application(settings: Settings) -> FastAPI:
     insi_of_tenants = insi_configurations(settings)
     fr_core = configured_fr_core(settings)
     keys = evidence_keys(settings)
+    types = served(settings.further_types)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,12 +55,14 @@ def application(settings: Settings) -> FastAPI:
                 settings=settings,
                 database=database,
                 resources=Resources(database),
+                history=History(database),
                 deferred=DeferredCalls(database, await database.secret("deferred-key")),
                 fr_core=fr_core,
                 published=Published(profiles()),
+                served=types,
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
-                capability=capability_statement(settings),
+                capability=capability_statement(settings, types),
             )
             async with carrying_out(context, [settings.tenant]):
                 yield
@@ -73,6 +80,15 @@ def application(settings: Settings) -> FastAPI:
     )
     app.router.redirect_slashes = False
     app.router.routes.extend(ROUTES)
+    app.add_middleware(GZipMiddleware, minimum_size=1400, compresslevel=5)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Last-Modified", "Location", "Content-Location", "Retry-After", "X-Request-Id"],
+        )
     app.add_middleware(AccessLog)
     return app
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 import pymongo
 
-from fhir_ins.api.patients import draft, known_patient
-from fhir_ins.api.tasks import task_draft, task_of
+from fhir_ins.api.type_rules import redrafted
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
-from fhir_ins.store.documents import Draft
-from fhir_ins.store.resources import Current, Resources, VersionChanged
+from fhir_ins.store.resources import Resources, VersionChanged
 from fhir_ins.store.writing import Writing, WrittenOtherwise, begin_rewriting, end_rewriting, require_writing
 
 _BATCH = 200
@@ -84,19 +82,10 @@ async def _rewritten(resources: Resources, caller: Caller, type_: str, id_: str,
     """Whether the resource got a new version. Another writer's version in between is taken up again."""
     while True:
         current = await resources.current(caller, type_, id_)
-        anew = _draft(current, edition) if current else None
+        anew = redrafted(current, edition) if current else None
         if current is None or anew is None:
             return False
         try:
             return await resources.rewrite(caller, current, anew)
         except VersionChanged:
             continue
-
-
-def _draft(current: Current, edition: FrCore) -> Draft | None:
-    """What is stored, as it would be written today; None of a deletion."""
-    if current.type == "Task":
-        task = task_of(current)
-        return task_draft(task) if task else None
-    known = known_patient(current)
-    return draft(known, edition) if known else None

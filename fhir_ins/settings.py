@@ -38,6 +38,16 @@ class Settings(BaseSettings):
         + ", ".join(right.value for right in Right)
         + ".",
     )
+    further_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Resource types of R4 to serve beside the usual ones, comma-separated: MedicationRequest,…"
+    )
+    update_create: bool = Field(False, description="Let an update create a resource under the id the client gives.")
+    delete_referenced: bool = Field(False, description="Let a resource be deleted that others refer to.")
+    delete_several: bool = Field(False, description="Let a conditional delete delete all that match.")
+    max_bundle_entries: int = Field(1000, ge=1, description="Most entries of a batch or transaction.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of web pages that may call, comma-separated: https://app.example.fr,…"
+    )
     max_body_bytes: int = Field(2_000_000, ge=1000, description="Greatest request body.")
     fr_core: Literal["2.2.0", "2.1.0"] = Field(
         "2.2.0",
@@ -100,7 +110,7 @@ class Settings(BaseSettings):
     )
     insi_evidence_days: int = Field(90, ge=1, le=3650, description="Days after which evidence is deleted.")
 
-    @field_validator("rights", "ig_packages", mode="before")
+    @field_validator("rights", "ig_packages", "further_types", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value

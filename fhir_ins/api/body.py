@@ -1,39 +1,70 @@
 """The resource in a request's body: read within bounds, parsed strictly, judged against base R4."""
 
+import zlib
 from typing import Any
 
 from starlette.requests import Request
 
 from fhir_ins.api.context import context_of
-from fhir_ins.api.negotiation import require_json_body
+from fhir_ins.api.negotiation import Format, body_format
 from fhir_ins.fhir.json import parse
-from fhir_ins.fhir.outcome import BadRequest, TooLarge
+from fhir_ins.fhir.outcome import BadRequest, TooLarge, UnsupportedMediaType
 from fhir_ins.fhir.structure import validate
+from fhir_ins.fhir.xml import parse_xml
+
+# The key of a request's scope under which a resource stands that came in a Bundle.
+SENT = "fhir_ins.resource"
+
+_PLAIN = frozenset({"", "identity"})
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 async def resource_body(request: Request, *types: str) -> dict[str, Any]:
     """The body as a valid resource of one of `types`. Raises UnsupportedMediaType, TooLarge or BadRequest."""
+    if SENT in request.scope:
+        return _judged(of_type(request.scope[SENT], *types))
     return resource_in(request, await bounded_body(request), *types)
 
 
 def resource_in(request: Request, body: bytes, *types: str) -> dict[str, Any]:
     """The same, of a body already read."""
-    require_json_body(request)
-    resource = parse(body)
-    if resource.get("resourceType") not in types:
-        wanted = " or ".join(types)
-        raise BadRequest(f"The body must be a {wanted}: set resourceType to it.", "resourceType", code="structure")
+    return _judged(of_type(parsed(request, body), *types))
+
+
+def _judged(resource: dict[str, Any]) -> dict[str, Any]:
     if issues := validate(resource):
         raise BadRequest(issues)
     return resource
 
 
+def parsed(request: Request, body: bytes) -> dict[str, Any]:
+    """The JSON or XML of a body, not yet judged."""
+    return parse_xml(body) if body_format(request) is Format.XML else parse(body)
+
+
+def of_type(resource: dict[str, Any], *types: str) -> dict[str, Any]:
+    """The resource, of one of these types. Raises BadRequest."""
+    if resource.get("resourceType") not in types:
+        wanted = " or ".join(types)
+        raise BadRequest(f"The body must be a {wanted}: set resourceType to it.", "resourceType", code="structure")
+    return resource
+
+
 async def bounded_body(request: Request) -> bytes:
-    """The whole body. Raises TooLarge as soon as it passes the limit."""
+    """The whole body, unpacked. Raises TooLarge as soon as it passes the limit, UnsupportedMediaType for a coding."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in _PLAIN and coding != "gzip":
+        raise UnsupportedMediaType("The body may be compressed by gzip only: send Content-Encoding: gzip, or none.")
     limit = context_of(request).settings.max_body_bytes
+    unpacked = zlib.decompressobj(_GZIP) if coding == "gzip" else None
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge(f"The body is larger than the {limit} bytes this server takes.")
+    try:
+        async for chunk in request.stream():
+            body += unpacked.decompress(chunk, limit + 1 - len(body)) if unpacked else chunk
+            if len(body) > limit:
+                raise TooLarge(f"The body is larger than the {limit} bytes this server takes.")
+    except zlib.error as error:
+        raise BadRequest("The body is no gzip: compress it again, or leave Content-Encoding out.") from error
+    if unpacked and (unpacked.unused_data or not unpacked.eof) and body:
+        raise BadRequest("The body is not one whole gzip: send it again.")
     return bytes(body)

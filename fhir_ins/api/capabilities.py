@@ -1,11 +1,11 @@
 """FHIR capabilities: GET [base]/metadata. https://hl7.org/fhir/R4/http.html#capabilities
 
 `capability/` states what the server does; at start-up it is completed with what is configured and with the tables the
-server itself works by (search parameters, operations).
+server itself works by (what is served, search parameters, operations).
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -13,63 +13,88 @@ from starlette.responses import Response
 
 from fhir_ins import __version__
 from fhir_ins.api.context import context_of
-from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import OPERATIONS, operation_definition
 from fhir_ins.api.responses import json_response
+from fhir_ins.api.served import PUBLISHED, Served
 from fhir_ins.artifacts import artifact
+from fhir_ins.fhir.compartments import COMPARTMENTS
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.settings import Settings
 
-_MODES = ("full", "normative")
+Json = dict[str, Any]
+
 _STATEMENT = "capability/capability-statement.json"
-_VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
+_TERMINOLOGY = "capability/terminology-capabilities.json"
+_R4 = "http://hl7.org/fhir/OperationDefinition"
+_VALIDATE = {"name": "validate", "definition": f"{_R4}/Resource-validate"}
+_META = {"name": "meta", "definition": f"{_R4}/Resource-meta"}
+_META_ADD = {"name": "meta-add", "definition": f"{_R4}/Resource-meta-add"}
+_META_DELETE = {"name": "meta-delete", "definition": f"{_R4}/Resource-meta-delete"}
+_EVERYTHING = {"name": "everything", "definition": f"{_R4}/Patient-everything"}
+_OF_SYSTEM = ("transaction", "batch", "history-system")
+_ORDER = (
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
 
 
 async def capabilities(request: Request) -> Response:
-    require_json_answer(request)
-    if request.query_params.get("mode", "full") not in _MODES:
-        raise BadRequest("This server offers mode=full and mode=normative.", code="not-supported")
-    return json_response(context_of(request).capability)
+    """The statement of this `mode`: what is normative is all of it; of terminology there are no operations."""
+    mode = request.query_params.get("mode", "full")
+    context = context_of(request)
+    if mode == "terminology":
+        return json_response(serialise(_dated(artifact(_TERMINOLOGY), context.settings)))
+    if mode not in ("full", "normative"):
+        raise BadRequest("This server offers mode=full, mode=normative and mode=terminology.", code="not-supported")
+    return json_response(context.capability)
 
 
-@cache
-def interactions_of(type_: str) -> frozenset[str]:
-    """The codes of what is offered on a type (read, create…); none of a type that is not served."""
-    (rest,) = artifact(_STATEMENT)["rest"]
-    offered = (resource["interaction"] for resource in rest["resource"] if resource["type"] == type_)
-    return frozenset(interaction["code"] for interactions in offered for interaction in interactions)
-
-
-def capability_statement(settings: Settings) -> bytes:
+def capability_statement(settings: Settings, served: Served) -> bytes:
     """The CapabilityStatement of this server, as bytes."""
-    stated = artifact(_STATEMENT)
-    configured = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+    stated = _dated(artifact(_STATEMENT), settings)
     (rest,) = stated["rest"]
-    return serialise(
-        {
-            **stated,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "software": {**stated["software"], "version": __version__},
-            "implementation": {**stated["implementation"], "url": str(configured).rstrip("/")},
-            "rest": [{**rest, "resource": [_completed(resource, settings.fr_core) for resource in rest["resource"]]}],
-        }
-    )
+    said = {resource["type"]: resource for resource in rest["resource"]}
+    resources = [_resource(type_, said, settings, served) for type_ in served.interactions]
+    whole = {
+        "interaction": [{"code": code} for code in _OF_SYSTEM],
+        "operation": [_META],
+        "compartment": [
+            f"http://hl7.org/fhir/CompartmentDefinition/{type_.lower()}" for type_ in COMPARTMENTS if served.of(type_)
+        ],
+    }
+    return serialise({**stated, "rest": [{**rest, "resource": resources, **whole}]})
 
 
-def _completed(resource: dict[str, Any], fr_core: str) -> dict[str, Any]:
-    parameters = PARAMETERS[resource["type"]].values()
-    definitions = (operation_definition(name) for name in OPERATIONS)
-    operations = [
-        {"name": found["code"], "definition": found["url"]}
-        for found in definitions
-        if resource["type"] in found["resource"]
-    ]
-    supported = [f"{profile}|{fr_core}" for profile in resource.get("supportedProfile", ())]
+def _dated(stated: Json, settings: Settings) -> Json:
+    configured = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
     return {
-        **resource,
+        **stated,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": {**stated["software"], "version": __version__},
+        "implementation": {**stated["implementation"], "url": str(configured).rstrip("/")},
+    }
+
+
+def _resource(type_: str, said: Mapping[str, Json], settings: Settings, served: Served) -> Json:
+    """What is said of one type, after its interactions."""
+    of_r4 = {"type": type_, "profile": f"http://hl7.org/fhir/StructureDefinition/{type_}"}
+    stated = said.get(type_, of_r4)
+    interactions = served.of(type_)
+    supported = [f"{profile}|{settings.fr_core}" for profile in stated.get("supportedProfile", ())]
+    return {
+        **stated,
         **({"supportedProfile": supported} if supported else {}),
+        "interaction": [{"code": code} for code in _ORDER if code in interactions],
+        **_conditions(type_, interactions, settings),
         "searchParam": [
             {
                 "name": parameter.name,
@@ -77,7 +102,38 @@ def _completed(resource: dict[str, Any], fr_core: str) -> dict[str, Any]:
                 "type": parameter.kind.value,
                 "documentation": parameter.documentation,
             }
-            for parameter in parameters
+            for parameter in PARAMETERS[type_].values()
         ],
-        "operation": [*operations, _VALIDATE],
+        "operation": _operations(type_, interactions),
     }
+
+
+def _conditions(type_: str, interactions: frozenset[str], settings: Settings) -> Json:
+    """https://hl7.org/fhir/R4/capabilitystatement-definitions.html#CapabilityStatement.rest.resource.versioning"""
+    if type_ in PUBLISHED:
+        return {"versioning": "no-version", "conditionalRead": "full-support"}
+    read = {"versioning": "versioned", "readHistory": True, "conditionalRead": "full-support"}
+    if "create" not in interactions:
+        return read
+    return {
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": settings.update_create,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "multiple" if settings.delete_several else "single",
+        "referencePolicy": ["literal", "logical", "local"]
+        if settings.delete_referenced
+        else ["literal", "logical", "local", "enforced"],
+    }
+
+
+def _operations(type_: str, interactions: frozenset[str]) -> list[Json]:
+    ours = [
+        {"name": found["code"], "definition": found["url"]}
+        for found in (operation_definition(name) for name in OPERATIONS)
+        if type_ in found["resource"]
+    ]
+    meta = [*([_EVERYTHING] if type_ == "Patient" else []), *([_META] if "vread" in interactions else [])]
+    return [*ours, _VALIDATE, *meta, *([_META_ADD, _META_DELETE] if "update" in interactions else [])]

@@ -1,10 +1,16 @@
-"""Version-aware requests: If-Match and If-None-Match. https://hl7.org/fhir/R4/http.html#concurrency"""
+"""Version-aware requests: If-Match, If-None-Match, If-Modified-Since.
+
+https://hl7.org/fhir/R4/http.html#concurrency, https://hl7.org/fhir/R4/http.html#cread
+"""
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from starlette.requests import Request
 
 from fhir_ins.fhir.outcome import BadRequest, PreconditionFailed
+from fhir_ins.store.versions import Version
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,15})"', re.ASCII)
 _TAGS = re.compile(r'(?:W/)?"([^"]*)"')
@@ -29,7 +35,21 @@ def require_version(expected: int | None, number: int) -> None:
         )
 
 
-def not_modified(request: Request, tag: str) -> bool:
-    """Whether If-None-Match names the version of this tag (or any)."""
+def not_modified(request: Request, version: Version) -> bool:
+    """Whether the caller has this version: If-None-Match names it, or it is not newer than If-Modified-Since.
+
+    If-None-Match prevails; a date that is none is passed over (RFC 9110, 13.1.3).
+    """
     header = request.headers.get("if-none-match")
-    return header is not None and (header.strip() == "*" or tag in _TAGS.findall(header))
+    if header is not None:
+        return header.strip() == "*" or version.tag in _TAGS.findall(header)
+    since = _moment(request.headers.get("if-modified-since", ""))
+    return since is not None and version.updated.replace(microsecond=0) <= since
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

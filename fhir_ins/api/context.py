@@ -1,18 +1,20 @@
 """What every endpoint reaches for: who calls, the store, the téléservice, the base URL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from starlette.requests import Request
 
-from fhir_ins.api.published import PUBLISHED, Published
+from fhir_ins.api.published import Published
+from fhir_ins.api.served import PUBLISHED, Served
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.insi.port import Insi, Requester
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
 from fhir_ins.store.deferred import DeferredCalls
+from fhir_ins.store.history import History
 from fhir_ins.store.resources import Resources
 
 BASE = "/fhir"
@@ -25,16 +27,26 @@ class Context:
     settings: Settings
     database: Database
     resources: Resources
+    history: History
     deferred: DeferredCalls
     fr_core: FrCore
     published: Published
+    served: Served
     insi: Insi | None
     cursor_key: bytes
     capability: bytes
 
 
+_CONTEXT = "fhir_ins.context"
+
+
 def context_of(request: Request) -> Context:
-    return cast(Context, request.app.state.context)
+    return cast(Context, request.scope.get(_CONTEXT) or request.app.state.context)
+
+
+def part_of(request: Request, resources: Resources) -> Request:
+    """The same request, all it reads and writes being part of the transaction of these Resources."""
+    return Request({**request.scope, _CONTEXT: replace(context_of(request), resources=resources)}, request.receive)
 
 
 def caller_of(request: Request) -> Caller:
@@ -49,7 +61,7 @@ def requester_of(caller: Caller, assertion: bytes | None = None) -> Requester:
 
 
 def type_of(request: Request) -> str:
-    """The type of resource an address names; those of Patients are written out."""
+    """The type of resource an address names; that of Patients is written out for their operations."""
     return str(request.path_params.get("type", "Patient"))
 
 

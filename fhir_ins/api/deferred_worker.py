@@ -24,7 +24,8 @@ from fhir_ins.frcore.known import Known
 from fhir_ins.insi.port import Conversation, Fault, FaultKind, Found, SeveralIdentities
 from fhir_ins.log import places
 from fhir_ins.store.deferred import LEASE_SECONDS, Turn, WaitingCall
-from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged, Write
+from fhir_ins.store.resources import AlreadyHeld, VersionChanged, Write
+from fhir_ins.store.versions import Current
 
 IDLE_SECONDS = 5.0
 WATCHFUL_SECONDS = 2.0

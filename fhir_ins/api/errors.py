@@ -1,6 +1,7 @@
 """The one place where a failure becomes an OperationOutcome. https://hl7.org/fhir/R4/http.html#Status-Codes"""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -10,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import base_url
-from fhir_ins.api.responses import resource_response
+from fhir_ins.api.negotiation import answer_format
+from fhir_ins.api.responses import FORMAT, rendered, resource_response
 from fhir_ins.fhir.outcome import FhirError, Issue, operation_outcome
 
 Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
@@ -22,7 +24,7 @@ _CODES = {404: "not-found", 405: "not-supported"}
 
 async def on_fhir_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FhirError)  # noqa: S101 - registered for this class
-    return resource_response(operation_outcome(error.issues), error.status, error.headers)
+    return _outcome(request, error.issues, error.status, error.headers)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -33,7 +35,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         405: f"This method is not offered here: {base_url(request)}/metadata says what is.",
     }.get(error.status_code, "The request cannot be answered.")
     issue = Issue(_CODES.get(error.status_code, "processing"), text)
-    return resource_response(operation_outcome([issue]), error.status_code, error.headers)
+    return _outcome(request, [issue], error.status_code, error.headers)
 
 
 async def on_database_error(request: Request, error: Exception) -> Response:
@@ -46,7 +48,18 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     if request.method != "GET":
         text += " Whether this request was carried out is not known: look before repeating it."
     issue = Issue("transient", text)
-    return resource_response(operation_outcome([issue]), 503, {"Retry-After": "5"})
+    return _outcome(request, [issue], 503, {"Retry-After": "5"})
+
+
+def _outcome(
+    request: Request, issues: Iterable[Issue], status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The outcome in the format that was asked for; in JSON where none of ours was."""
+    response = resource_response(operation_outcome(issues), status, headers)
+    with suppress(FhirError):
+        request.scope.setdefault(FORMAT, answer_format(request))
+        return rendered(request, response)
+    return response
 
 
 HANDLERS: dict[int | type[Exception], Handler] = {

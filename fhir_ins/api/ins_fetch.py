@@ -13,7 +13,6 @@ from fhir_ins.api.deferring import accepted, deferred_for, deferred_with_patient
 from fhir_ins.api.insi_faults import Away
 from fhir_ins.api.insi_search import Answer, ask, call_parts, obtained, refuse_another, refuse_blocked
 from fhir_ins.api.keeping import Kept, Wish, as_it_is, kept_on, kept_where_it_belongs, traits_to_ask
-from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import FETCH, fetch_input, operation_arguments
 from fhir_ins.api.patients import already_held, changed_meanwhile, current_patient, writer
 from fhir_ins.api.responses import resource_response
@@ -27,7 +26,6 @@ from fhir_ins.store.resources import AlreadyHeld, VersionChanged
 
 async def ins_fetch(request: Request) -> Response:
     """Type level: the traits come with the request, the Patient that has the INS already is the one used."""
-    require_json_answer(request)
     context, caller = context_of(request), caller_of(request)
     caller.require(Right.FETCH)
     given = fetch_input(await operation_arguments(request, FETCH))
@@ -54,7 +52,6 @@ async def ins_fetch(request: Request) -> Response:
 
 async def ins_fetch_instance(request: Request) -> Response:
     """Instance level: the traits are those of the stored Patient, and the INS is attached to that very version."""
-    require_json_answer(request)
     context, caller = context_of(request), caller_of(request)
     caller.require(Right.FETCH)
     caller.require(Right.READ)

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import caller_of
-from fhir_ins.api.negotiation import PNG, SVG, picture_answer
+from fhir_ins.api.negotiation import Format
 from fhir_ins.api.patients import current_patient
-from fhir_ins.api.responses import PRIVATE, resource_response
+from fhir_ins.api.responses import FORMAT, PRIVATE, resource_response
 from fhir_ins.api.trait_parts import trait_parts
 from fhir_ins.fhir.operations import answer, part
 from fhir_ins.fhir.outcome import Unprocessable
@@ -31,12 +31,11 @@ from fhir_ins.ins.wire.pid import pid_segment
 from fhir_ins.ins.wire.xds import source_patient_info
 from fhir_ins.security.caller import Right
 
-_DRAWN = {PNG: png, SVG: svg}
+_DRAWN = {Format.PNG: png, Format.SVG: svg}
 _RELIABILITY = "Patient.extension('https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability')"
 
 
 async def ins_identity(request: Request) -> Response:
-    wanted = picture_answer(request)
     caller = caller_of(request)
     caller.require(Right.READ)
     _, known = await current_patient(request, caller, request.path_params["id"])
@@ -45,10 +44,10 @@ async def ins_identity(request: Request) -> Response:
     if isinstance(content, Malformed):
         raise Unprocessable(f"The datamatrix cannot be written. {content.reason}", "Patient.name")
     code = payload(content)
-    if wanted:
-        return Response(
-            _DRAWN[wanted](code), headers={**PRIVATE, "X-Content-Type-Options": "nosniff"}, media_type=wanted
-        )
+    wanted = request.scope[FORMAT]
+    if wanted in _DRAWN:
+        headers = {**PRIVATE, "X-Content-Type-Options": "nosniff"}
+        return Response(_DRAWN[wanted](code), headers=headers, media_type=wanted)
     return resource_response(answer(*_identity_parts(ins), *_wire_parts(ins, known.patient), *_datamatrix_parts(code)))
 
 
@@ -104,7 +103,7 @@ def _wire_parts(ins: NationalIdentity, patient: Json) -> list[Json | None]:
 
 
 def _datamatrix_parts(code: str) -> list[Json | None]:
-    picture: dict[str, Any] = {"contentType": PNG, "data": b64encode(png(code)).decode(), "title": CAPTION}
+    picture: dict[str, Any] = {"contentType": Format.PNG, "data": b64encode(png(code)).decode(), "title": CAPTION}
     return [
         part("datamatrix", "Base64Binary", b64encode(code.encode("ascii")).decode()),
         part("picture", "Attachment", picture),

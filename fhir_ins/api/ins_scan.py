@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import Context, caller_of, context_of
-from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import SCAN, operation_arguments
 from fhir_ins.api.responses import resource_response
 from fhir_ins.api.trait_parts import trait_parts
@@ -27,7 +26,6 @@ from fhir_ins.security.caller import Right
 
 
 async def ins_scan(request: Request) -> Response:
-    require_json_answer(request)
     caller_of(request).require(Right.VERIFY)
     given = await operation_arguments(request, SCAN)
     sources = [(name, argument) for name, found in given.items() for argument in found]

@@ -24,7 +24,6 @@ from fhir_ins.api.insi_search import (
     same_answer,
     traits_to_send,
 )
-from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.operation_input import VERIFY, assertion_in, operation_arguments, patient_place
 from fhir_ins.api.patients import already_held, changed_meanwhile, current_patient, draft
 from fhir_ins.api.responses import resource_response
@@ -39,7 +38,8 @@ from fhir_ins.ins.identity import Identity, InsNumber
 from fhir_ins.ins.traits import Trait
 from fhir_ins.insi.port import Call, Found, Outcome, SeveralIdentities, Verified
 from fhir_ins.security.caller import Caller, Right
-from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
+from fhir_ins.store.resources import AlreadyHeld, VersionChanged
+from fhir_ins.store.versions import Current
 
 COMPARE = "insi-search-compare"
 VERIFICATION = "insi-verification"
@@ -75,7 +75,6 @@ class Verification:
 
 async def ins_verify(request: Request) -> Response:
     """Type level: the Patient comes with the request; nothing is stored."""
-    require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.VERIFY)
     given = await operation_arguments(request, VERIFY)
@@ -91,7 +90,6 @@ async def ins_verify(request: Request) -> Response:
 
 async def ins_verify_instance(request: Request) -> Response:
     """Instance level: the stored Patient's; a caller who may write has the result recorded in its identity."""
-    require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.VERIFY)
     caller.require(Right.READ)

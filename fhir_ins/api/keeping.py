@@ -23,7 +23,8 @@ from fhir_ins.ins.traits import Traits
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.deferred import WaitingCall
 from fhir_ins.store.documents import Draft, with_server_elements
-from fhir_ins.store.resources import AlreadyHeld, Current, Version, VersionChanged
+from fhir_ins.store.resources import AlreadyHeld, VersionChanged
+from fhir_ins.store.versions import Current, Version
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.frcore.search_parameters import further_keys
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.documents import Draft
-from fhir_ins.store.resources import AlreadyHeld, Current, VersionChanged
+from fhir_ins.store.resources import AlreadyHeld, VersionChanged
+from fhir_ins.store.versions import Current
 
 T = TypeVar("T")
 

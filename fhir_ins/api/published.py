@@ -9,22 +9,15 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from fhir_ins.api.served import PUBLISHED
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.matching import matches
 from fhir_ins.fhir.outcome import NotFound
 from fhir_ins.fhir.search import Search
 from fhir_ins.fhir.search_parameters import Keys, keys_of
 from fhir_ins.security.caller import Caller
-from fhir_ins.store.resources import Page, Version
-
-PUBLISHED = (
-    "CodeSystem",
-    "NamingSystem",
-    "OperationDefinition",
-    "SearchParameter",
-    "StructureDefinition",
-    "ValueSet",
-)
+from fhir_ins.store.resources import Page
+from fhir_ins.store.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +58,4 @@ def _version(artifact: dict[str, Any]) -> Version:
     """The artifact's text, told apart from that of another release by its digest."""
     body = serialise(artifact)
     day = datetime.fromisoformat(artifact["date"]).replace(tzinfo=UTC)
-    return Version(artifact["id"], sha256(body).hexdigest()[:16], day, body)
+    return Version(artifact["resourceType"], artifact["id"], sha256(body).hexdigest()[:16], day, body)

@@ -5,20 +5,20 @@ from starlette.responses import Response
 
 from fhir_ins.api.conditional import not_modified
 from fhir_ins.api.context import caller_of, source_of, type_of
-from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.patients import gone
 from fhir_ins.api.responses import PRIVATE, version_headers, version_response
+from fhir_ins.api.view import view_of
 from fhir_ins.security.caller import Right
 
 
 async def read(request: Request) -> Response:
-    require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.READ)
     type_ = type_of(request)
+    view = view_of(request)
     version = await source_of(request, type_).read(caller, type_, request.path_params["id"])
     if version.body is None:
         raise gone(version.updated)
-    if not_modified(request, version.tag):
+    if not_modified(request, version):
         return Response(status_code=304, headers={**PRIVATE, **version_headers(version)})
-    return version_response(version)
+    return version_response(view.version(version))

@@ -14,7 +14,7 @@ from fhir_ins.ins.identity import Identity
 from fhir_ins.insi.port import Call, Fault
 from fhir_ins.store.deferred import WaitingCall
 from fhir_ins.store.documents import Draft
-from fhir_ins.store.resources import Current
+from fhir_ins.store.versions import Current
 
 Json = dict[str, Any]
 
@@ -85,6 +85,12 @@ def task_of(current: Current) -> Json | None:
 def task_draft(task: Json) -> Draft:
     """The Task, ready to be stored: everyone reads the same."""
     return Draft(task, None, None, Identity())
+
+
+def is_ours(task: Json) -> bool:
+    """Whether a Task is of the kind that only this server writes."""
+    codings = task.get("code", {}).get("coding", ()) if task.get("resourceType") == "Task" else ()
+    return any(coding.get("system") == CODES for coding in codings)
 
 
 def _modified(task: Json, **elements: Any) -> Json:

@@ -1,63 +1,57 @@
-"""FHIR update: PUT [base]/[type]/[id]. https://hl7.org/fhir/R4/http.html#update
+"""FHIR update: PUT [base]/[type]/[id], and PUT [base]/[type]?[condition]. https://hl7.org/fhir/R4/http.html#update
 
 An update applies to the form its caller reads: what is concealed from it stays. A deleted resource may be brought
-back; ids are ours to give.
+back; ids are ours to give, unless the server is set to let updates create.
 """
-
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.body import resource_body
-from fhir_ins.api.conditional import expected_version, require_version
-from fhir_ins.api.context import caller_of, context_of
-from fhir_ins.api.negotiation import require_json_answer
-from fhir_ins.api.patients import (
-    already_held,
-    draft,
-    known_patient,
-    over_current,
-    without_server_elements,
-    writer,
-)
-from fhir_ins.api.responses import location, version_response
-from fhir_ins.fhir.outcome import BadRequest, MethodNotAllowed
-from fhir_ins.frcore.known import Known
-from fhir_ins.frcore.writes import written
-from fhir_ins.security.caller import Caller, Right
-from fhir_ins.store.resources import AlreadyHeld, Version
+from fhir_ins.api.conditional import expected_version
+from fhir_ins.api.conditions import condition, matches, one_of
+from fhir_ins.api.context import caller_of, context_of, part_of, type_of
+from fhir_ins.api.patients import without_server_elements
+from fhir_ins.api.prefer import written_response
+from fhir_ins.api.writing import Wrote, created, written_over
+from fhir_ins.fhir.outcome import BadRequest
+from fhir_ins.security.caller import Right
+from fhir_ins.store.resources import Resources
 
 
 async def update(request: Request) -> Response:
-    require_json_answer(request)
-    caller = caller_of(request)
+    caller, type_, id_ = caller_of(request), type_of(request), request.path_params["id"]
     caller.require(Right.WRITE)
     expected = expected_version(request)
-    resource = await resource_body(request, "Patient")
-    if resource.get("id") != request.path_params["id"]:
-        raise BadRequest("The body's id must be the one of the URL: set id to it.", "Patient.id", code="value")
+    resource = await resource_body(request, type_)
+    if resource.get("id") != id_:
+        raise BadRequest("The body's id must be the one of the URL: set id to it.", f"{type_}.id", code="value")
     body = without_server_elements(resource)
-    version, created = await over_current(lambda: _updated(request, caller, body, expected))
-    headers = {"Location": location(request, "Patient", version)}
-    return version_response(version, 201 if created else 200, headers)
+    wrote = await written_over(request, caller, (type_, id_), expected, lambda _: body)
+    return written_response(request, wrote.version, wrote.status)
 
 
-async def _updated(
-    request: Request, caller: Caller, body: dict[str, Any], expected: int | None
-) -> tuple[Version, bool]:
-    """Write over the version that is current. Raises VersionChanged when another request came first."""
-    context = context_of(request)
-    current = await context.resources.current(caller, "Patient", request.path_params["id"])
-    if current is None:
-        raise MethodNotAllowed("Ids are given by this server: create the resource with POST [base]/Patient.")
-    require_version(expected, current.number)
-    before = known_patient(current)
-    if before is None:  # brought back: nothing of it but the checks that have ended
-        before = Known({"resourceType": "Patient"}, current.identity)
-    after = written(body, before, writer(request, caller, version_known=expected is not None))
-    try:
-        version = await context.resources.replace(caller, current, draft(after, context.fr_core))
-    except AlreadyHeld as error:
-        raise already_held(error) from error
-    return version, current.body is None
+async def conditional_update(request: Request) -> Response:
+    """https://hl7.org/fhir/R4/http.html#cond-update"""
+    caller, type_ = caller_of(request), type_of(request)
+    caller.require(Right.WRITE)
+    caller.require(Right.READ)  # the answer tells what matches
+    expected = expected_version(request)
+    asked = condition(request, caller, type_, request.url.query)
+    resource = await resource_body(request, type_)
+    body = without_server_elements(resource)
+
+    async def work(resources: Resources) -> Wrote:
+        inside = part_of(request, resources)
+        found = one_of(await matches(inside, caller, asked))
+        named = resource.get("id")
+        if found is None and named is None:
+            return Wrote(await created(inside, caller, body), 201)
+        if found is not None and named not in (None, found.id):
+            text = f"The condition matches {type_}/{found.id}, the body is another: leave its id out, or set it so."
+            raise BadRequest(text, f"{type_}.id", code="value")
+        target = (type_, found.id if found else str(named))
+        return await written_over(inside, caller, target, expected, lambda _: body)
+
+    wrote = await context_of(request).resources.atomically(work)
+    return written_response(request, wrote.version, wrote.status)

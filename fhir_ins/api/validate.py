@@ -11,18 +11,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_ins.api.body import bounded_body
-from fhir_ins.api.capabilities import interactions_of
+from fhir_ins.api.body import bounded_body, parsed
 from fhir_ins.api.context import caller_of, context_of, source_of
-from fhir_ins.api.negotiation import require_json_answer, require_json_body
-from fhir_ins.api.patients import current_patient, gone, without_server_elements, writer
+from fhir_ins.api.patients import gone, without_server_elements
 from fhir_ins.api.responses import resource_response
+from fhir_ins.api.type_rules import drafted
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.operations import Parameter, arguments
 from fhir_ins.fhir.outcome import BadRequest, FhirError, Issue, NotFound, operation_outcome
 from fhir_ins.fhir.structure import validate as base_issues
 from fhir_ins.frcore.writes import judged as as_judged
-from fhir_ins.frcore.writes import written
 from fhir_ins.security.caller import Caller, Right
 
 # http://hl7.org/fhir/OperationDefinition/Resource-validate
@@ -70,10 +68,7 @@ async def validate_instance(request: Request) -> Response:
 
 async def _asked(request: Request) -> Asked:
     """The question, of a caller who may read. Raises what says that it cannot be read."""
-    require_json_answer(request)
     caller_of(request).require(Right.READ)
-    if not interactions_of(request.path_params["type"]):
-        raise NotFound("This server has no resources of this type: see [base]/metadata.")
     query = _query(request)
     given = await _body(request) if request.method == "POST" else {}
     for name in ("mode", "profile"):
@@ -103,8 +98,7 @@ async def _body(request: Request) -> dict[str, Any]:
     body = await bounded_body(request)
     if not body:
         return {}
-    require_json_body(request)
-    content = parse(body)
+    content = parsed(request, body)
     if content.get("resourceType") != "Parameters":
         return {"resource": content}
     envelope, resource = _apart(content)
@@ -175,11 +169,11 @@ def _judged(request: Request, asked: Asked) -> list[Issue]:
 async def _refusals(request: Request, asked: Asked, *, sound: bool) -> list[Issue]:
     """Why this server would not take the interaction of this mode from this caller, beyond what is wrong in itself."""
     caller, type_ = caller_of(request), request.path_params["type"]
-    if asked.mode not in interactions_of(type_):
+    if asked.mode not in context_of(request).served.of(type_):
         return [Issue("not-supported", f"This server does not offer {asked.mode} of {type_}: see [base]/metadata.")]
     if not caller.may(Right.WRITE):
         return [Issue("forbidden", f"To {asked.mode} needs the right write, which the caller does not hold.")]
-    if type_ != "Patient" or asked.mode == "delete" or not sound:
+    if asked.mode == "delete" or not sound:
         return []
     try:
         await _try_to_write(request, caller, asked)
@@ -189,14 +183,19 @@ async def _refusals(request: Request, asked: Asked, *, sound: bool) -> list[Issu
 
 
 async def _try_to_write(request: Request, caller: Caller, asked: Asked) -> None:
-    """Raise what a create or an update of this Patient would."""
+    """Raise what a create or an update of this resource would."""
     assert asked.resource is not None  # noqa: S101 - only delete has none
     body = without_server_elements(asked.resource)
     if asked.mode == "create":
-        written(body, None, writer(request, caller))
+        drafted(request, caller, body, None, version_known=True)
         return
+    type_ = body["resourceType"]
     id_ = request.path_params.get("id", asked.resource.get("id"))
     if id_ is None or asked.resource.get("id") != id_:
-        raise BadRequest("An update names the id of the resource: set id to it.", "Patient.id", code="value")
-    _, before = await current_patient(request, caller, id_)
-    written(body, before, writer(request, caller, version_known="if-match" in request.headers))
+        raise BadRequest("An update names the id of the resource: set id to it.", f"{type_}.id", code="value")
+    current = await context_of(request).resources.current(caller, type_, id_)
+    if current is None:
+        raise NotFound(f"There is no such {type_}: check its id, or search for it.")
+    if current.body is None:
+        raise gone(current.updated)
+    drafted(request, caller, body, current, version_known="if-match" in request.headers)

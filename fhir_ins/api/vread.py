@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import caller_of, context_of, type_of
-from fhir_ins.api.negotiation import require_json_answer
 from fhir_ins.api.patients import gone
 from fhir_ins.api.responses import version_response
+from fhir_ins.api.view import view_of
 from fhir_ins.fhir.outcome import NotFound
 from fhir_ins.security.caller import Right
 
@@ -16,9 +16,9 @@ _NUMBER = re.compile(r"[1-9]\d{0,14}", re.ASCII)
 
 
 async def vread(request: Request) -> Response:
-    require_json_answer(request)
     caller = caller_of(request)
     caller.require(Right.READ)
+    view = view_of(request)
     number = request.path_params["vid"]
     if not _NUMBER.fullmatch(number):
         raise NotFound("There is no such version: versions of this server are numbered from 1.")
@@ -27,4 +27,4 @@ async def vread(request: Request) -> Response:
     )
     if version.body is None:
         raise gone(version.updated)
-    return version_response(version)
+    return version_response(view.version(version))

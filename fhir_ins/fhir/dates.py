@@ -1,13 +1,14 @@
 """FHIR dates as the span of time they cover. https://hl7.org/fhir/R4/search.html#date
 
 A partial date covers all it may mean: 1975 is the whole year. Bounds are milliseconds since 1970-01-01T00:00Z,
-the end excluded; a time without zone is read in UTC.
+the end excluded; a time without zone is read in UTC. A Period that is open at one end reaches as far as time does.
 """
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
 
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
@@ -17,9 +18,10 @@ _DATE = re.compile(
 _DAY = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
 
+BEYOND = 10**15  # no date of the calendar is as far from 1970, either way
 
-@dataclass(frozen=True, slots=True)
-class Span:
+
+class Span(NamedTuple):
     """From `low` (included) to `high` (excluded)."""
 
     low: int
@@ -46,6 +48,24 @@ def span_of(text: str) -> Span | None:
         return None
     low = (first.toordinal() - _EPOCH) * _DAY
     return Span(low, low + days * _DAY)
+
+
+def span_of_period(period: Mapping[str, Any]) -> Span | None:
+    """The span of a Period, both its dates included; None when it has neither."""
+    start, end = span_of(period.get("start") or ""), span_of(period.get("end") or "")
+    if start is None and end is None:
+        return None
+    return Span(start.low if start else -BEYOND, end.high if end else BEYOND)
+
+
+def span_of_timing(timing: Mapping[str, Any]) -> Span | None:
+    """The outer limits of a Timing's events and bounds, all that a search looks at; None when it has no dates."""
+    spans = [span_of(event or "") for event in timing.get("event", ())]
+    spans.append(span_of_period(timing.get("repeat", {}).get("boundsPeriod", {})))
+    known = [span for span in spans if span]
+    if not known:
+        return None
+    return Span(min(span.low for span in known), max(span.high for span in known))
 
 
 def approximate(span: Span) -> Span:

@@ -1,20 +1,21 @@
 """Whether keys match a search: what `store.query` asks of MongoDB, asked of what is held in memory.
 
-Source: https://hl7.org/fhir/R4/search.html, sections on string, token, uri and date (prefixes).
+Source: https://hl7.org/fhir/R4/search.html, sections on string, token, reference, uri and date (prefixes).
 """
 
 from collections.abc import Callable, Mapping
 
 from fhir_ins.fhir.dates import Span, approximate
 from fhir_ins.fhir.folding import fold
-from fhir_ins.fhir.search import DateValue, Search, SearchValue, TokenValue
-from fhir_ins.fhir.search_parameters import Keys, Token
+from fhir_ins.fhir.search import DateValue, Search, SearchValue, TokenValue, UriValue
+from fhir_ins.fhir.search_parameters import Keys
+from fhir_ins.fhir.search_values import Token
 
 
 def matches(keys: Keys, search: Search) -> bool:
-    """Whether all criteria match, each by any of its values."""
+    """Whether all criteria match, each by any of its values under any of its parameters."""
     return all(
-        any(_matches(keys, criterion.parameter.name, value) for value in criterion.values)
+        any(_matches(keys, parameter.name, value) for parameter in criterion.parameters for value in criterion.values)
         for criterion in search.criteria
     )
 
@@ -22,6 +23,8 @@ def matches(keys: Keys, search: Search) -> bool:
 def _matches(keys: Keys, name: str, value: SearchValue) -> bool:
     if isinstance(value, TokenValue):
         return any(_is(value, token) for of, token in keys.tokens if of == name)
+    if isinstance(value, UriValue):
+        return (name, value.text) in keys.uris
     if isinstance(value, DateValue):
         return any(_PREFIXES[value.prefix](value.span, span) for of, span in keys.dates if of == name)
     start = fold(value)

@@ -1,4 +1,4 @@
-"""The grammar of a search: names, prefixes, lists and escapes. https://hl7.org/fhir/R4/search.html
+"""The grammar of a search: names, modifiers, prefixes, lists and escapes. https://hl7.org/fhir/R4/search.html
 
 A parameter we do not know, or a form we do not offer, is refused with the list of what is offered; with
 `Prefer: handling=lenient` it is left out, and the self link shows what was applied.
@@ -10,24 +10,25 @@ from dataclasses import dataclass
 
 from fhir_ins.fhir.dates import Span, span_of
 from fhir_ins.fhir.outcome import BadRequest
-from fhir_ins.fhir.search_parameters import Kind, SearchParameter
+from fhir_ins.fhir.references import local_reference, target_type, unversioned
+from fhir_ins.fhir.search_parameters import SearchParameter
+from fhir_ins.fhir.search_values import Kind
+from fhir_ins.fhir.structure import resource_types
 
 DEFAULT_COUNT = 20
 GREATEST_COUNT = 200
 GREATEST_LIST = 50
 
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=\d)")
-_REFERENCE = re.compile(r"(?:(?P<type>[A-Z][A-Za-z]+)/)?(?P<id>[A-Za-z0-9\-.]{1,64})")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+", re.ASCII)
 _UNESCAPED_COMMA = re.compile(r"(?<!\\)(?:\\\\)*,")
 _ESCAPE = re.compile(r"\\([,|$\\])")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenValue:
-    """`[system]|[code]`: system None is any, "" is none at all; code None is any of the system.
-
-    A reference is one too, its system the type it names.
-    """
+    """`[system]|[code]`: system None is any, "" is none at all; code None is any of the system."""
 
     system: str | None
     code: str | None
@@ -39,14 +40,21 @@ class DateValue:
     span: Span
 
 
-SearchValue = TokenValue | DateValue | str
+@dataclass(frozen=True, slots=True)
+class UriValue:
+    """A uri; or a reference: `Type/id`, an id of any type, or an absolute or canonical URL."""
+
+    text: str
+
+
+SearchValue = TokenValue | DateValue | UriValue | str
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One parameter; any of its values may match."""
+    """Any of the values may match, under any of the parameters: a search names one, a compartment may take several."""
 
-    parameter: SearchParameter
+    parameters: tuple[SearchParameter, ...]
     values: tuple[SearchValue, ...]
 
 
@@ -59,8 +67,17 @@ class Search:
     applied: tuple[tuple[str, str], ...]
 
 
-def parse(pairs: Sequence[tuple[str, str]], parameters: Mapping[str, SearchParameter], *, lenient: bool) -> Search:
-    """Read decoded name and value pairs. Raises BadRequest naming the parameter, never its value."""
+def parse(
+    pairs: Sequence[tuple[str, str]],
+    parameters: Mapping[str, SearchParameter],
+    *,
+    lenient: bool,
+    base: str | None = None,
+) -> Search:
+    """Read decoded name and value pairs. Raises BadRequest naming the parameter, never its value.
+
+    `base` is the address of this server: a reference that starts with it is a local one.
+    """
     criteria: list[Criterion] = []
     applied: list[tuple[str, str]] = []
     count = DEFAULT_COUNT
@@ -69,8 +86,8 @@ def parse(pairs: Sequence[tuple[str, str]], parameters: Mapping[str, SearchParam
             continue
         if name == "_count":
             count = _count(value)
-        elif name in parameters:
-            criteria.append(_criterion(parameters[name], value))
+        elif asked := _asked(name, parameters):
+            criteria.append(_criterion(asked, value, base))
         elif lenient:
             continue
         else:
@@ -79,9 +96,30 @@ def parse(pairs: Sequence[tuple[str, str]], parameters: Mapping[str, SearchParam
     return Search(tuple(criteria), count, tuple(applied))
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A parameter as a search names it: `target` is the type it gives as modifier, `subject:Patient`."""
+
+    parameter: SearchParameter
+    target: str | None
+
+
+def _asked(name: str, parameters: Mapping[str, SearchParameter]) -> _Asked | None:
+    """The parameter of this name; None where it, or its modifier, is not offered."""
+    base, colon, modifier = name.partition(":")
+    parameter = parameters.get(base)
+    if parameter is None or not colon:
+        return _Asked(parameter, None) if parameter else None
+    allowed = parameter.kind is Kind.REFERENCE and modifier in (parameter.targets or resource_types())
+    return _Asked(parameter, modifier) if allowed else None
+
+
 def _unknown(name: str, parameters: Mapping[str, SearchParameter]) -> str:
     base, _, modifier = name.partition(":")
     if base in parameters and modifier:
+        if parameters[base].kind is Kind.REFERENCE:
+            types = ", ".join(sorted(parameters[base].targets)) or "any resource type"
+            return f"The search parameter {base} is offered with a type as modifier only: {types}. Or leave it out."
         return f"The search parameter {base} is not offered with a modifier: leave it out."
     shown = base if re.fullmatch(r"[A-Za-z_.-]{1,40}", base) else "given"
     valid = ", ".join([*parameters, "_count"])
@@ -94,7 +132,8 @@ def _count(value: str) -> int:
     return min(int(value), GREATEST_COUNT)
 
 
-def _criterion(parameter: SearchParameter, value: str) -> Criterion:
+def _criterion(asked: _Asked, value: str, base: str | None) -> Criterion:
+    parameter = asked.parameter
     alternatives = _split(value)
     if len(alternatives) > GREATEST_LIST:
         raise BadRequest(
@@ -102,7 +141,9 @@ def _criterion(parameter: SearchParameter, value: str) -> Criterion:
         )
     if not all(alternatives):
         raise BadRequest(f"The search parameter {parameter.name} has an empty value.", code="value")
-    return Criterion(parameter, tuple(_value(parameter, alternative) for alternative in alternatives))
+    if parameter.kind is Kind.REFERENCE:
+        return Criterion((parameter,), tuple(_reference(asked, _unescape(one), base) for one in alternatives))
+    return Criterion((parameter,), tuple(_value(parameter, alternative) for alternative in alternatives))
 
 
 def _value(parameter: SearchParameter, text: str) -> SearchValue:
@@ -111,9 +152,7 @@ def _value(parameter: SearchParameter, text: str) -> SearchValue:
     if parameter.kind is Kind.STRING:
         return _unescape(text)
     if parameter.kind is Kind.URI:
-        return TokenValue(None, _unescape(text))
-    if parameter.kind is Kind.REFERENCE:
-        return _reference(parameter, _unescape(text))
+        return UriValue(_unescape(text))
     system, bar, code = _bar(text)
     if not bar:
         return TokenValue(None, _unescape(text))
@@ -134,11 +173,21 @@ def _date(parameter: SearchParameter, text: str) -> DateValue:
     return DateValue(prefix.group() if prefix else "eq", span)
 
 
-def _reference(parameter: SearchParameter, text: str) -> TokenValue:
-    parts = _REFERENCE.fullmatch(text)
-    if parts is None:
-        raise BadRequest(f"{parameter.name} takes an id, or a type and an id: Patient/123.", code="value")
-    return TokenValue(parts["type"], parts["id"])
+def _reference(asked: _Asked, text: str, base: str | None) -> UriValue:
+    """`Type/id` where the type is told or given as modifier; without its version, which no search may ask for."""
+    name, target = asked.parameter.name, asked.target
+    if base and text.startswith(f"{base}/"):
+        text = text.removeprefix(f"{base}/")
+    if _ID.fullmatch(text):
+        return UriValue(f"{target}/{text}" if target else text)
+    local = local_reference(text)
+    if local is None and not _ABSOLUTE.fullmatch(text):
+        raise BadRequest(f"{name} takes an id, a type and an id (Patient/123), or an absolute URL.", code="value")
+    type_ = target_type({"reference": text})
+    allowed = {target} if target else asked.parameter.targets
+    if allowed and type_ and (local or target) and type_ not in allowed:
+        raise BadRequest(f"{name} refers to these types here: {', '.join(sorted(allowed))}.", code="value")
+    return UriValue(local or unversioned(text))
 
 
 def _split(value: str) -> list[str]:

@@ -1,253 +1,109 @@
-"""The search parameters we serve, and the keys of a resource under each.
+"""The search parameters of R4's types, and the keys of a resource under each.
 
-Source: https://hl7.org/fhir/R4/patient.html#search, https://hl7.org/fhir/R4/task.html#search,
-https://hl7.org/fhir/R4/searchparameter-registry.html (those of conformance resources and of NamingSystem) and
-https://hl7.org/fhir/R4/search.html
+Source: https://hl7.org/fhir/R4/searchparameter-registry.html, of which `compile_search` makes the table; a type's
+parameters are compiled when it is first asked for.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from fhir_ins.fhir.dates import Span, span_of
+import orjson
+
+from fhir_ins.fhir.dates import Span
 from fhir_ins.fhir.folding import fold
+from fhir_ins.fhir.places import ancestors
+from fhir_ins.fhir.search_paths import extractor, may_last
+from fhir_ins.fhir.search_values import Kind, Token, Value
+from fhir_ins.fhir.structure import resource_types
 
 Resource = Mapping[str, Any]
-
-
-class Kind(StrEnum):
-    """The search parameter types in use."""
-
-    DATE = "date"
-    REFERENCE = "reference"
-    STRING = "string"
-    TOKEN = "token"  # noqa: S105 - a search parameter type
-    URI = "uri"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A coded value; `system` is None where the element has none.
-
-    A uri is one too, a code compared as a whole; so is a reference to a resource of this server: its type and its id.
-    """
-
-    system: str | None
-    code: str
-
-
-Value = Token | str | Span
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchParameter:
-    """A parameter: `definition` is its canonical URL, `values` gives a resource's values under it."""
+    """A parameter: `definition` is its canonical URL, `values` gives a resource's values under it.
+
+    `targets` are the types a reference may name, empty when any; `lasting`: its dates may last longer than a year.
+    """
 
     name: str
     kind: Kind
     definition: str
     documentation: str
     values: Callable[[Resource], Iterable[Value]]
+    targets: frozenset[str] = frozenset()
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a resource can be found by: (parameter, value) pairs; strings are folded."""
+    """What a resource can be found by: (parameter, value) pairs; strings are folded, uris are references too."""
 
-    tokens: frozenset[tuple[str, Token]]
-    strings: frozenset[tuple[str, str]]
-    dates: frozenset[tuple[str, Span]]
+    tokens: frozenset[tuple[str, Token]] = frozenset()
+    strings: frozenset[tuple[str, str]] = frozenset()
+    dates: frozenset[tuple[str, Span]] = frozenset()
+    uris: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: "Keys") -> "Keys":
-        return Keys(self.tokens | other.tokens, self.strings | other.strings, self.dates | other.dates)
+        return Keys(
+            self.tokens | other.tokens,
+            self.strings | other.strings,
+            self.dates | other.dates,
+            self.uris | other.uris,
+        )
 
 
-NO_KEYS = Keys(frozenset(), frozenset(), frozenset())
+NO_KEYS = Keys()
+
+# Parameters of the official table that are not offered: each would find nothing, or other than it says.
+_SOUNDS_LIKE = "It asks for names that sound alike, which needs an algorithm for each language."
+_NO_SUCH_EXTENSION = "Its expression names an extension that R4 does not define."
+_FIRST_ENTRY = "It stands for a resource within the Bundle, for the parameters of that to be chained to."
+NOT_OFFERED: Mapping[str, str] = {
+    "http://hl7.org/fhir/SearchParameter/individual-phonetic": _SOUNDS_LIKE,
+    "http://hl7.org/fhir/SearchParameter/InsurancePlan-phonetic": _SOUNDS_LIKE,
+    "http://hl7.org/fhir/SearchParameter/Organization-phonetic": _SOUNDS_LIKE,
+    "http://hl7.org/fhir/SearchParameter/Bundle-composition": _FIRST_ENTRY,
+    "http://hl7.org/fhir/SearchParameter/Bundle-message": _FIRST_ENTRY,
+    "http://hl7.org/fhir/SearchParameter/device-extensions-Device-din": _NO_SUCH_EXTENSION,
+    "http://hl7.org/fhir/SearchParameter/observation-genetic-Observation-amino-acid-change": _NO_SUCH_EXTENSION,
+    "http://hl7.org/fhir/SearchParameter/observation-genetic-Observation-dna-variant": _NO_SUCH_EXTENSION,
+    "http://hl7.org/fhir/SearchParameter/observation-genetic-Observation-gene-amino-acid-change": _NO_SUCH_EXTENSION,
+    "http://hl7.org/fhir/SearchParameter/observation-genetic-Observation-gene-dnavariant": _NO_SUCH_EXTENSION,
+    "http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-mothersMaidenName": _NO_SUCH_EXTENSION,
+}
 
 
 def keys_of(resource: Resource, parameters: Mapping[str, SearchParameter] | None = None) -> Keys:
-    """The keys of a resource of a type we serve, under these parameters or under all of its type's in FHIR."""
-    tokens, strings, dates = set(), set(), set()
+    """The keys of a resource under these parameters, or under all of its type's in FHIR."""
+    tokens: set[tuple[str, Any]] = set()
+    strings: set[tuple[str, str]] = set()
+    dates: set[tuple[str, Any]] = set()
+    uris: set[tuple[str, Any]] = set()
+    folded: dict[Any, str] = {}  # a name is found by itself and by its parts
     asked = PARAMETERS[resource["resourceType"]] if parameters is None else parameters
-    for parameter in asked.values():
-        for value in parameter.values(resource):
-            if isinstance(value, Token):
-                tokens.add((parameter.name, value))
-            elif isinstance(value, Span):
-                dates.add((parameter.name, value))
-            elif folded := fold(value):
-                strings.add((parameter.name, folded))
-    return Keys(frozenset(tokens), frozenset(strings), frozenset(dates))
+    for name, parameter in asked.items():
+        values = parameter.values(resource)
+        if not values:
+            continue
+        kind = parameter.kind
+        if kind is _STRING:
+            for value in values:
+                if value not in folded:
+                    folded[value] = fold(str(value))
+                if text := folded[value]:
+                    strings.add((name, text))
+        else:
+            found = tokens if kind is _TOKEN else dates if kind is _DATE else uris
+            found.update([(name, value) for value in values])
+    return Keys(frozenset(tokens), frozenset(strings), frozenset(dates), frozenset(uris))
 
 
-def _id(_: Resource) -> Iterator[Value]:
-    """`_id` is answered by the document's own key; nothing is indexed for it."""
-    return iter(())
-
-
-def _identifiers(resource: Resource) -> Iterator[Value]:
-    for identifier in resource.get("identifier", ()):
-        if identifier.get("value"):
-            yield Token(identifier.get("system"), identifier["value"])
-
-
-def _families(resource: Resource) -> Iterator[Value]:
-    return (name["family"] for name in resource.get("name", ()) if name.get("family"))
-
-
-def _given_names(resource: Resource) -> Iterator[Value]:
-    return (given for name in resource.get("name", ()) for given in name.get("given", ()) if given)
-
-
-def _birth_dates(resource: Resource) -> Iterator[Value]:
-    if span := span_of(resource.get("birthDate", "")):
-        yield span
-
-
-def _genders(resource: Resource) -> Iterator[Value]:
-    if gender := resource.get("gender"):
-        yield Token("http://hl7.org/fhir/administrative-gender", gender)
-
-
-_DEFINITIONS = "http://hl7.org/fhir/SearchParameter"
-_LOCAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})")
-
-_PATIENT = (
-    SearchParameter("_id", Kind.TOKEN, f"{_DEFINITIONS}/Resource-id", "Logical id", _id),
-    SearchParameter(
-        "identifier",
-        Kind.TOKEN,
-        f"{_DEFINITIONS}/Patient-identifier",
-        "An identifier; an INS matches for a qualified identity only",
-        _identifiers,
-    ),
-    SearchParameter("family", Kind.STRING, f"{_DEFINITIONS}/individual-family", "Start of a family name", _families),
-    SearchParameter("given", Kind.STRING, f"{_DEFINITIONS}/individual-given", "Start of a given name", _given_names),
-    SearchParameter("birthdate", Kind.DATE, f"{_DEFINITIONS}/individual-birthdate", "Date of birth", _birth_dates),
-    SearchParameter("gender", Kind.TOKEN, f"{_DEFINITIONS}/individual-gender", "Gender", _genders),
-)
-
-
-def _reference(name: str) -> Callable[[Resource], Iterator[Value]]:
-    """The values of a reference at the top of a resource, to a resource of this server."""
-
-    def values(resource: Resource) -> Iterator[Value]:
-        if parts := _LOCAL.fullmatch(resource.get(name, {}).get("reference", "")):
-            yield Token(parts["type"], parts["id"])
-
-    return values
-
-
-def _dated(name: str) -> Callable[[Resource], Iterator[Value]]:
-    """The span of a date at the top of a resource."""
-    return lambda resource: (span for span in [span_of(resource.get(name, ""))] if span)
-
-
-def _last_updated(resource: Resource) -> Iterator[Value]:
-    """When the version was written, which a resource says once it is stored."""
-    return (span for span in [span_of(resource.get("meta", {}).get("lastUpdated", ""))] if span)
-
-
-def _codings(name: str) -> Callable[[Resource], Iterator[Value]]:
-    """The codings of a CodeableConcept at the top of a resource."""
-    return lambda resource: (
-        Token(coding.get("system"), coding["code"])
-        for coding in resource.get(name, {}).get("coding", ())
-        if coding.get("code")
-    )
-
-
-def _element(name: str, system: str | None = None) -> Callable[[Resource], Iterator[Value]]:
-    """The values of a coded or uri element at the top of a resource; `system` is that of its codes."""
-    return lambda resource: (Token(system, code) for code in [resource.get(name)] if code)
-
-
-def _unique_ids(resource: Resource) -> Iterator[Value]:
-    return (unique["value"] for unique in resource.get("uniqueId", ()) if unique.get("value"))
-
-
-def _unique_id_types(resource: Resource) -> Iterator[Value]:
-    system = "http://hl7.org/fhir/namingsystem-identifier-type"
-    return (Token(system, unique["type"]) for unique in resource.get("uniqueId", ()) if unique.get("type"))
-
-
-_LOGICAL_ID = SearchParameter("_id", Kind.TOKEN, f"{_DEFINITIONS}/Resource-id", "Logical id", _element("id"))
-_NAME = SearchParameter(
-    "name",
-    Kind.STRING,
-    f"{_DEFINITIONS}/conformance-name",
-    "Start of the computer-friendly name",
-    lambda resource: [resource["name"]] if resource.get("name") else [],
-)
-_STATUS = SearchParameter(
-    "status",
-    Kind.TOKEN,
-    f"{_DEFINITIONS}/conformance-status",
-    "Publication status",
-    _element("status", "http://hl7.org/fhir/publication-status"),
-)
-_DATE = SearchParameter(
-    "date",
-    Kind.DATE,
-    f"{_DEFINITIONS}/conformance-date",
-    "Date of the last change",
-    _dated("date"),
-)
-_for = _reference("for")
-_TASK = (
-    SearchParameter("_id", Kind.TOKEN, f"{_DEFINITIONS}/Resource-id", "Logical id", _id),
-    SearchParameter(
-        "_lastUpdated", Kind.DATE, f"{_DEFINITIONS}/Resource-lastUpdated", "When it last changed", _last_updated
-    ),
-    SearchParameter(
-        "status",
-        Kind.TOKEN,
-        f"{_DEFINITIONS}/Task-status",
-        "requested, in-progress, completed, failed or cancelled",
-        _element("status", "http://hl7.org/fhir/task-status"),
-    ),
-    SearchParameter("code", Kind.TOKEN, f"{_DEFINITIONS}/Task-code", "What is to be done", _codings("code")),
-    SearchParameter("patient", Kind.REFERENCE, f"{_DEFINITIONS}/Task-patient", "The Patient it is for", _for),
-    SearchParameter("subject", Kind.REFERENCE, f"{_DEFINITIONS}/Task-subject", "The same", _for),
-    SearchParameter(
-        "authored-on", Kind.DATE, f"{_DEFINITIONS}/Task-authored-on", "When it was asked", _dated("authoredOn")
-    ),
-)
-_CONFORMANCE = (
-    _LOGICAL_ID,
-    SearchParameter("url", Kind.URI, f"{_DEFINITIONS}/conformance-url", "Canonical URL", _element("url")),
-    _NAME,
-    SearchParameter(
-        "version", Kind.TOKEN, f"{_DEFINITIONS}/conformance-version", "Business version", _element("version")
-    ),
-    _STATUS,
-    _DATE,
-)
-_NAMING_SYSTEM = (
-    _LOGICAL_ID,
-    _NAME,
-    _STATUS,
-    _DATE,
-    SearchParameter(
-        "value",
-        Kind.STRING,
-        f"{_DEFINITIONS}/NamingSystem-value",
-        "Start of an OID or URI that means the system",
-        _unique_ids,
-    ),
-    SearchParameter(
-        "id-type", Kind.TOKEN, f"{_DEFINITIONS}/NamingSystem-id-type", "Type of a unique id", _unique_id_types
-    ),
-    SearchParameter(
-        "kind",
-        Kind.TOKEN,
-        f"{_DEFINITIONS}/NamingSystem-kind",
-        "What the system is of",
-        _element("kind", "http://hl7.org/fhir/namingsystem-type"),
-    ),
-)
+_STRING, _TOKEN, _DATE = Kind.STRING, Kind.TOKEN, Kind.DATE  # looked up for every parameter of every write
 
 
 def named(parameters: Iterable[SearchParameter]) -> dict[str, SearchParameter]:
@@ -255,13 +111,61 @@ def named(parameters: Iterable[SearchParameter]) -> dict[str, SearchParameter]:
     return {parameter.name: parameter for parameter in parameters}
 
 
-PARAMETERS: Mapping[str, Mapping[str, SearchParameter]] = {
-    "Patient": named(_PATIENT),
-    "Task": named(_TASK),
-    "CodeSystem": named(_CONFORMANCE),
-    "NamingSystem": named(_NAMING_SYSTEM),
-    "OperationDefinition": named(_CONFORMANCE),
-    "SearchParameter": named(_CONFORMANCE),
-    "StructureDefinition": named(_CONFORMANCE),
-    "ValueSet": named(_CONFORMANCE),
-}
+class ParametersByType(Mapping[str, Mapping[str, SearchParameter]]):
+    """The parameters of each R4 type by their names: the official ones, then `further` ones of ours or others.
+
+    A further one of an official name takes its place.
+    """
+
+    def __init__(self, further: Mapping[str, Mapping[str, SearchParameter]]) -> None:
+        self._further = further
+
+    def __getitem__(self, type_: str) -> Mapping[str, SearchParameter]:
+        official = _official(type_)
+        further = self._further.get(type_)
+        return {**official, **further} if further else official
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(resource_types()))
+
+    def __len__(self) -> int:
+        return len(resource_types())
+
+
+PARAMETERS = ParametersByType({})
+
+
+@cache
+def definitions() -> Mapping[str, Any]:
+    """The table of R4's search parameters and compartments; `compile_search` says how to read it."""
+    path = Path(__file__).with_name("definitions") / "r4-search.json"
+    table: Mapping[str, Any] = orjson.loads(path.read_bytes())
+    return table
+
+
+@cache
+def _official(type_: str) -> Mapping[str, SearchParameter]:
+    """Those of R4 on a type that are offered: with an expression, of a kind in use. Raises KeyError."""
+    if type_ not in resource_types():
+        raise KeyError(type_)
+    table = definitions()["parameters"]
+    bases = sorted(ancestors(type_) & {"Resource", "DomainResource"}, reverse=True)
+    found = {name: entry for base in (*bases, type_) for name, entry in table.get(base, {}).items()}
+    return {name: _parameter(name, type_, entry) for name, entry in found.items() if _is_offered(entry)}
+
+
+def _is_offered(entry: Json) -> bool:
+    return entry["type"] in list(Kind) and "expression" in entry and entry["url"] not in NOT_OFFERED
+
+
+def _parameter(name: str, type_: str, entry: Json) -> SearchParameter:
+    kind, expression = Kind(entry["type"]), entry["expression"]
+    return SearchParameter(
+        name,
+        kind,
+        entry["url"],
+        entry["text"],
+        extractor(expression, type_, kind),
+        frozenset(entry.get("targets", ())),
+        lasting=kind is Kind.DATE and may_last(expression, type_),
+    )

@@ -51,12 +51,23 @@ def misplaced(patient: Json) -> list[Issue]:
     return issues
 
 
-def without_telling_narrative(patient: Json) -> Json:
-    """The Patient, less a narrative that spells a matricule: being derived, it may go, and its reader loses nothing."""
-    div = patient.get("text", {}).get("div", "")
+def misplaced_elsewhere(resource: Json) -> list[Issue]:
+    """An issue for each element of a resource other than a Patient that carries a matricule.
+
+    Such a resource says whom it is about by a reference: the Patient shows its INS to those who may see it, when it is
+    qualified, and no copy of it can outlive that.
+    """
+    type_, text = resource["resourceType"], resource.get("text", {})
+    own = {key: value for key, value in resource.items() if key != "text"}
+    return [*_inside(own, type_), *_inside(_without(text, "div"), f"{type_}.text")]
+
+
+def without_telling_narrative(resource: Json) -> Json:
+    """The resource, less a narrative that spells a matricule: being derived, it may go, its reader loses nothing."""
+    div = resource.get("text", {}).get("div", "")
     if not any(carries_matricule(text) or carries_matricule(_TAGS.sub("", text)) for text in _texts(div)):
-        return patient
-    return {key: value for key, value in patient.items() if key != "text"}
+        return resource
+    return {key: value for key, value in resource.items() if key != "text"}
 
 
 def _texts(div: str) -> Iterator[str]:

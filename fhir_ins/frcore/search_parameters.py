@@ -5,10 +5,12 @@ tells a matricule, and every form of a Patient has the same values.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from fhir_ins.fhir.dates import span_of
 from fhir_ins.fhir.search_parameters import PARAMETERS as OF_FHIR
-from fhir_ins.fhir.search_parameters import Keys, Kind, Resource, SearchParameter, Token, Value, keys_of, named
+from fhir_ins.fhir.search_parameters import Keys, ParametersByType, Resource, SearchParameter, keys_of, named
+from fhir_ins.fhir.search_values import Kind, Token, Value
 from fhir_ins.frcore.canonical import (
     BIRTH_LIST_GIVEN_NAME,
     BIRTH_PLACE,
@@ -30,7 +32,7 @@ _OUR_CODES = frozenset(status.value for status in Status)
 def further_keys(patient: Json, identity: Identity) -> Keys:
     """What finds a Patient beyond FHIR's own parameters: what its form says, and the status its record has."""
     status = Token(STATUSES_OF_OURS, identity.status.value)
-    return keys_of(patient, _FURTHER) | Keys(frozenset({(IDENTITY_STATUS, status)}), frozenset(), frozenset())
+    return keys_of(patient, _FURTHER) | Keys(tokens=frozenset({(IDENTITY_STATUS, status)}))
 
 
 def _birth_places(patient: Resource) -> Iterator[Value]:
@@ -111,7 +113,8 @@ _FURTHER: Mapping[str, SearchParameter] = named(
     ]
 )
 
-PARAMETERS: Mapping[str, Mapping[str, SearchParameter]] = {
-    **OF_FHIR,
-    "Patient": {**OF_FHIR["Patient"], **_FURTHER},
-}
+_IDENTIFIER = replace(
+    OF_FHIR["Patient"]["identifier"], documentation="An identifier; an INS matches for a qualified identity only"
+)
+
+PARAMETERS = ParametersByType({"Patient": {"identifier": _IDENTIFIER, **_FURTHER}})

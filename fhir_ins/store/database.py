@@ -12,7 +12,7 @@ from typing import Any
 
 import pymongo
 from bson import Binary
-from pymongo import ASCENDING, AsyncMongoClient, IndexModel
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -41,8 +41,20 @@ async def _keys_without_key(database: AsyncDatabase[Document]) -> None:
         await database["keys"].delete_one({"_id": held["_id"]})
 
 
+async def _history_of_everything(database: AsyncDatabase[Document]) -> None:
+    """Schema 4: versions know the verb that wrote them, past ones also until when they were current."""
+    for collection in (database["resources"], database["versions"]):
+        for verb, which in (("DELETE", {"live": False}), ("POST", {"version": 1}), ("PUT", {})):
+            await collection.update_many({"method": {"$exists": False}, **which}, {"$set": {"method": verb}})
+    async for past in database["versions"].find({"until": {"$exists": False}}, {"version": 1}):
+        key, number = past["_id"].rpartition("/")[0], past["version"] + 1
+        after = await database["versions"].find_one({"_id": f"{key}/{number}"}, {"updated": 1})
+        after = after or await database["resources"].find_one({"_id": key}, {"updated": 1})
+        await database["versions"].update_one({"_id": past["_id"]}, {"$set": {"until": after and after["updated"]}})
+
+
 # Migrations bring a database one schema version further each; each one may be run again after a crash.
-MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles, _keys_without_key)
+MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles, _keys_without_key, _history_of_everything)
 FIRST_SCHEMA = 1
 
 _LIST = IndexModel([("tenant", ASCENDING), ("type", ASCENDING), ("live", ASCENDING), ("id", ASCENDING)], name="list")
@@ -62,7 +74,23 @@ _DATE = IndexModel(
     ],
     name="date",
 )
+_REF = IndexModel([("tenant", ASCENDING), ("ix.ref", ASCENDING)], name="ref")
 
+# The history of everything, of a type and of one resource, the latest first.
+_LATEST = IndexModel(
+    [("tenant", ASCENDING), ("updated", DESCENDING), ("type", ASCENDING), ("id", ASCENDING), ("version", DESCENDING)],
+    name="latest",
+)
+_LATEST_OF_TYPE = IndexModel(
+    [("tenant", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("id", ASCENDING), ("version", DESCENDING)],
+    name="latest-of-type",
+)
+_PAST = IndexModel(
+    [("tenant", ASCENDING), ("type", ASCENDING), ("id", ASCENDING), ("updated", DESCENDING), ("version", DESCENDING)],
+    name="past",
+)
+_LOCK_SECONDS = 3600
+_LOCKED = IndexModel([("at", ASCENDING)], name="locked", expireAfterSeconds=_LOCK_SECONDS)
 _WAITING = IndexModel([("tenant", ASCENDING), ("since", ASCENDING), ("_id", ASCENDING)], name="waiting")
 _WAITING_FOR = IndexModel([("tenant", ASCENDING), ("patient", ASCENDING)], name="patient")
 
@@ -72,7 +100,7 @@ class SchemaTooNew(Exception):
 
 
 class Database:
-    """The collections: `resources` (current versions), `versions` (superseded ones), `keys`, `deferred`, `server`."""
+    """The collections: `resources` (current versions), `versions` (past ones), and what the server itself needs."""
 
     def __init__(self, uri: str, name: str, *, timeout: float = 10.0) -> None:
         """`timeout`: the seconds any one operation may take."""
@@ -88,6 +116,7 @@ class Database:
         self.resources: AsyncCollection[Document] = self.database["resources"]
         self.versions: AsyncCollection[Document] = self.database["versions"]
         self.keys: AsyncCollection[Document] = self.database["keys"]
+        self.locks: AsyncCollection[Document] = self.database["locks"]
         self.deferred: AsyncCollection[Document] = self.database["deferred"]
         self.server: AsyncCollection[Document] = self.database["server"]
 
@@ -95,9 +124,10 @@ class Database:
         """Bring the schema up to date, then make the indexes that are missing, however long it takes."""
         with pymongo.timeout(None):
             await migrate(self, migrations)
-            await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE])
-            for collection in (self.versions, self.keys):  # a transaction cannot always create its collection
-                await collection.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
+            await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE, _REF, _LATEST, _LATEST_OF_TYPE])
+            await self.versions.create_indexes([_LATEST, _LATEST_OF_TYPE, _PAST])
+            await self.keys.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
+            await self.locks.create_indexes([_LOCKED])  # a transaction cannot always create its collection
             await self.deferred.create_indexes([_WAITING, _WAITING_FOR])
 
     async def secret(self, name: str) -> bytes:

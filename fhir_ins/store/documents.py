@@ -35,8 +35,13 @@ def resource_key(caller: Caller, type_: str, id_: str) -> str:
     return f"{caller.tenant}/{type_}/{id_}"
 
 
-def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, before: Document | None) -> Document:
-    """The document of the version after `before` (None: the first); without draft it says the resource is deleted."""
+def version_document(
+    caller: Caller, type_: str, id_: str, draft: Draft | None, before: Document | None, method: str
+) -> Document:
+    """The document of the version after `before` (None: the first); without draft it says the resource is deleted.
+
+    `method` is the HTTP verb that writes it.
+    """
     number = before["version"] + 1 if before else 1
     updated = _later_than(before["updated"] if before else None)
 
@@ -47,6 +52,7 @@ def version_document(caller: Caller, type_: str, id_: str, draft: Draft | None, 
         "id": id_,
         "version": number,
         "updated": updated,
+        "method": method,
         "schema": SCHEMA,
         "live": draft is not None,
         "qualified": draft is not None and draft.identity.conveys,

@@ -1,21 +1,31 @@
 """A parsed search as a MongoDB filter whose every part an index can serve.
 
-Source: https://hl7.org/fhir/R4/search.html, sections on string, token and date (prefixes).
+Source: https://hl7.org/fhir/R4/search.html, sections on string, token, reference, uri and date (prefixes).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-from fhir_ins.fhir.dates import approximate
+from fhir_ins.fhir.dates import Span, approximate
 from fhir_ins.fhir.folding import fold
-from fhir_ins.fhir.search import Criterion, DateValue, Search, TokenValue
-from fhir_ins.fhir.search_parameters import Token
-from fhir_ins.store.keys import REFERENCE, code_key, string_key, system_key, token_key
+from fhir_ins.fhir.search import Criterion, DateValue, Search, TokenValue, UriValue
+from fhir_ins.fhir.search_parameters import SearchParameter
+from fhir_ins.fhir.search_values import Token
+from fhir_ins.store.keys import (
+    DURATIONS,
+    REFERENCE,
+    code_key,
+    date_key,
+    string_key,
+    system_key,
+    token_key,
+    uri_key,
+)
 
 Filter = dict[str, Any]
 
 NOTHING: Filter = {"id": {"$in": []}}
 _LAST = "\uffff"
-_LONGEST = 366 * 86_400_000  # milliseconds of a leap year, the longest span of a date
 
 
 def compiled(search: Search, *, reference: bool) -> list[Filter]:
@@ -24,18 +34,30 @@ def compiled(search: Search, *, reference: bool) -> list[Filter]:
 
 
 def _criterion(criterion: Criterion, reference: bool) -> Filter:
-    name = criterion.parameter.name
-    if name == "_id":
+    """What is asked exactly, under however many parameters, is one look into one index; all else is a range each."""
+    names = [parameter.name for parameter in criterion.parameters]
+    if names == ["_id"]:
         return {"id": {"$in": [value.code for value in criterion.values if isinstance(value, TokenValue)]}}
-    tokens = [_token(name, value) for value in criterion.values if isinstance(value, TokenValue)]
-    if tokens:
-        tokens += [REFERENCE + key for key in tokens] if reference else []
-        return {"ix.token": tokens[0] if len(tokens) == 1 else {"$in": tokens}}
-    others = [_ranged(name, value) for value in criterion.values if not isinstance(value, TokenValue)]
-    return others[0] if len(others) == 1 else {"$or": others}
+    exact = [_exact(name, value) for name in names for value in criterion.values if isinstance(value, _EXACT)]
+    if exact:
+        exact += [REFERENCE + key for key in exact] if reference else []
+        return {"ix.token": exact[0] if len(exact) == 1 else {"$in": exact}}
+    ranges = [
+        found
+        for parameter in criterion.parameters
+        for value in criterion.values
+        if not isinstance(value, _EXACT)
+        for found in _ranges(parameter, value)
+    ]
+    return ranges[0] if len(ranges) == 1 else {"$or": ranges}
 
 
-def _token(name: str, value: TokenValue) -> str:
+_EXACT = (TokenValue, UriValue)
+
+
+def _exact(name: str, value: TokenValue | UriValue) -> str:
+    if isinstance(value, UriValue):
+        return uri_key(name, value.text)
     if value.code is None:
         return system_key(name, value.system or "")
     if value.system is None:
@@ -43,35 +65,58 @@ def _token(name: str, value: TokenValue) -> str:
     return token_key(name, Token(value.system or None, value.code))
 
 
-def _ranged(name: str, value: DateValue | str) -> Filter:
+def _ranges(parameter: SearchParameter, value: DateValue | str) -> Iterator[Filter]:
+    """Filters any of which is to match."""
     if isinstance(value, DateValue):
-        return _date(name, value)
-    folded = fold(value)
-    if not folded:
-        return NOTHING
-    start = string_key(name, folded)  # $elemMatch, or two strings of the array could meet one bound each
-    return {"ix.string": {"$elemMatch": {"$gte": start, "$lt": start + _LAST}}}
+        yield from _dates(parameter, value)
+    elif folded := fold(value):
+        start = string_key(parameter.name, folded)  # $elemMatch, or two strings of the array could meet one bound each
+        yield {"ix.string": {"$elemMatch": {"$gte": start, "$lt": start + _LAST}}}
+    else:
+        yield NOTHING
 
 
-def _date(name: str, value: DateValue) -> Filter:
+def _dates(parameter: SearchParameter, value: DateValue) -> Iterator[Filter]:
     """Bounds of the target's span against the value's, prefix by prefix (search.html#prefix).
 
-    Each condition on `high` implies one on `low`, because no date covers more than a year: the index is led by `low`.
+    The index is led by `low`; a condition on `high` implies one on it for the dates that last no longer than so long.
     """
     asked = value.span if value.prefix != "ap" else approximate(value.span)
-    within = {"low": {"$gte": asked.low, "$lt": asked.high}, "high": {"$lte": asked.high}}
-    later = {"low": {"$gt": asked.high - _LONGEST}, "high": {"$gt": asked.high}}
-    earlier = {"low": {"$lt": asked.low}}
-    conditions: dict[str, list[Filter]] = {
-        "eq": [within],
-        "ne": [earlier, later],
-        "gt": [later],
-        "lt": [earlier],
-        "ge": [later, within],
-        "le": [earlier, within],
-        "sa": [{"low": {"$gte": asked.high}}],
-        "eb": [{"low": {"$lt": asked.low}, "high": {"$lte": asked.low}}],
-        "ap": [{"low": {"$gt": asked.low - _LONGEST, "$lt": asked.high}, "high": {"$gt": asked.low}}],
-    }
-    found = [{"ix.date": {"$elemMatch": {"p": name, **condition}}} for condition in conditions[value.prefix]]
-    return found[0] if len(found) == 1 else {"$or": found}
+    classes = range(len(DURATIONS) + 1 if parameter.lasting else 1)
+    within = {"p": parameter.name, "low": {"$gte": asked.low, "$lt": asked.high}, "high": {"$lte": asked.high}}
+    of_all: Any = {"$in": [date_key(parameter.name, duration) for duration in classes]}
+    earlier = {"p": of_all, "low": {"$lt": asked.low}}
+    match value.prefix:
+        case "eq":
+            conditions = [within]
+        case "ne":
+            conditions = [earlier, *_later(parameter.name, classes, asked)]
+        case "gt":
+            conditions = _later(parameter.name, classes, asked)
+        case "lt":
+            conditions = [earlier]
+        case "ge":
+            conditions = [within, *_later(parameter.name, classes, asked)]
+        case "le":
+            conditions = [within, earlier]
+        case "sa":
+            conditions = [{"p": of_all, "low": {"$gte": asked.high}}]
+        case "eb":
+            conditions = [{**earlier, "high": {"$lte": asked.low}}]
+        case _:
+            conditions = _ending_after(parameter.name, classes, asked.low, {"$lt": asked.high})
+    for condition in conditions:
+        yield {"ix.date": {"$elemMatch": condition}}
+
+
+def _later(name: str, classes: range, asked: Span) -> list[Filter]:
+    return _ending_after(name, classes, asked.high, {})
+
+
+def _ending_after(name: str, classes: range, moment: int, low: Filter) -> list[Filter]:
+    """The dates that end after a moment, class by class, so far as they start within `low`."""
+    found = []
+    for duration in classes:
+        start = {**low, "$gt": moment - DURATIONS[duration]} if duration < len(DURATIONS) else low
+        found.append({"p": date_key(name, duration), **({"low": start} if start else {}), "high": {"$gt": moment}})
+    return found

@@ -4,9 +4,9 @@ A document holds the bytes of each form of the resource (see `Draft`), its searc
 server-owned identity record. The current version is in `resources`; a write moves the one before to `versions`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pymongo
@@ -15,12 +15,18 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_ins.fhir.outcome import NotFound
 from fhir_ins.fhir.search import Search
-from fhir_ins.ins.identity import Identity, InsNumber
+from fhir_ins.ins.identity import InsNumber
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database, Document
 from fhir_ins.store.documents import Draft, bodies, resource_key, search_keys, version_document
 from fhir_ins.store.identities import identity_of
+from fhir_ins.store.keys import coding_of, system_key
 from fhir_ins.store.query import compiled
+from fhir_ins.store.versions import Current, Version, current_of, projection, readable, readable_past
+
+T = TypeVar("T")
+
+MOST_LABELS = 1000
 
 
 class VersionChanged(Exception):
@@ -36,36 +42,6 @@ class AlreadyHeld(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """One version as a caller may read it; `body` is None when the version is a deletion.
-
-    `tag` is what its ETag says of it; those of stored resources are numbers, counted from 1.
-    """
-
-    id: str
-    tag: str
-    updated: datetime
-    body: bytes | None
-
-    @property
-    def number(self) -> int:
-        return int(self.tag)
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A current version as a write starts from it: the fullest of its forms, and the identity record."""
-
-    type: str
-    id: str
-    number: int
-    updated: datetime
-    body: bytes | None
-    identity: Identity
-    document: Document
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a search in order of id; `more` says that others follow its last."""
 
@@ -75,12 +51,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write among others: what to store (None: a deletion) after the version `over`, or as a first version."""
+    """One write among others: what to store (None: a deletion) after the version `over`, or as a first version.
+
+    `method` is the HTTP verb of the interaction, as the history tells it; None: the one that such a write mostly has.
+    """
 
     type: str
     id: str
     draft: Draft | None
     over: Current | None = None
+    method: str | None = None
 
 
 # What else is to be done in the transaction of some writes; it may be called again, when MongoDB asks to repeat.
@@ -95,42 +75,56 @@ def new_id() -> str:
 class Resources:
     """All access to stored resources; the caller's tenant leads every query."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, session: AsyncClientSession | None = None) -> None:
+        """`session`: the transaction that everything is part of, if any; see `atomically`."""
         self._database = database
+        self._session = session
+
+    async def atomically(self, work: Callable[["Resources"], Awaitable[T]]) -> T:
+        """What `work` does with the Resources it is given is done all together, or not at all.
+
+        It is called again when MongoDB asks to repeat: another transaction wrote what it writes. Within such work, work
+        is part of the same transaction.
+        """
+        if self._session is not None:
+            return await work(self)
+        async with self._database.client.start_session() as session:
+            return await session.with_transaction(
+                lambda begun: work(Resources(self._database, begun)),
+                write_concern=self._database.database.write_concern,
+            )
+
+    async def lock(self, keys: Iterable[bytes]) -> None:
+        """Keep other transactions from what these keys stand for, until this one ends."""
+        for key in sorted(set(keys)):
+            turn: Document = {"$inc": {"turn": 1}, "$currentDate": {"at": True}}
+            await self._database.locks.update_one({"_id": key}, turn, upsert=True, session=self._session)
 
     async def read(self, caller: Caller, type_: str, id_: str) -> Version:
-        """The current version. Raises NotFound, or Gone when it was deleted."""
-        document = await self._database.resources.find_one(
-            {"_id": resource_key(caller, type_, id_)}, _projection(caller)
-        )
-        return _readable(_existing(document, type_), caller)
+        """The current version. Raises NotFound; the body of what was deleted is None."""
+        key = resource_key(caller, type_, id_)
+        document = await self._database.resources.find_one({"_id": key}, projection(caller), session=self._session)
+        return readable(_existing(document, type_), caller)
 
     async def read_version(self, caller: Caller, type_: str, id_: str, number: int) -> Version:
-        """Version `number`. A past one shows a matricule only if both it and the current one are qualified,
-        and the current identity has that matricule, as its own or in its history.
-        """
+        """Version `number`, in the form that the current version lets the caller read."""
         key = resource_key(caller, type_, id_)
-        current = _existing(await self._database.resources.find_one({"_id": key}), type_)
+        current = _existing(await self._database.resources.find_one({"_id": key}, session=self._session), type_)
         if current["version"] == number:
-            return _readable(current, caller)
-        past = _existing(await self._database.versions.find_one({"_id": f"{key}/{number}"}), type_)
-        if past["concealed"] and not caller.may(Right.REFERENCE) and not _still_holds(current, past):
-            past["conveyed"] = past["concealed"]
-        return _readable(past, caller)
+            return readable(current, caller)
+        past = await self._database.versions.find_one({"_id": f"{key}/{number}"}, session=self._session)
+        return readable_past(_existing(past, type_), current, caller)
 
     async def current(self, caller: Caller, type_: str, id_: str) -> Current | None:
         """The current version for a write, deleted or not; None when there never was one."""
-        document = await self._database.resources.find_one({"_id": resource_key(caller, type_, id_)})
-        if document is None:
-            return None
-        body = document["reference"] or document["conveyed"]
-        identity = identity_of(document["identity"])
-        return Current(type_, id_, document["version"], document["updated"], body, identity, document)
+        key = resource_key(caller, type_, id_)
+        document = await self._database.resources.find_one({"_id": key}, session=self._session)
+        return current_of(document) if document else None
 
     async def holder(self, caller: Caller, numbers: Sequence[InsNumber]) -> str | None:
         """The id of the Patient whose confirmed, active INS is one of these in the caller's tenant, the first first."""
         keys = [_ins_key(caller, number) for number in numbers]
-        found = await self._database.keys.find({"_id": {"$in": keys}}).to_list()
+        found = await self._database.keys.find({"_id": {"$in": keys}}, session=self._session).to_list()
         holders = {document["_id"]: str(document["holder"]) for document in found}
         return next((holders[key] for key in keys if key in holders), None)
 
@@ -140,25 +134,34 @@ class Resources:
         if after is not None:
             filters.append({"id": {"$gt": after}})
         cursor = (
-            self._database.resources.find({"$and": filters}, _projection(caller))
+            self._database.resources.find({"$and": filters}, projection(caller), session=self._session)
             .sort("id", pymongo.ASCENDING)
             .limit(search.count + 1)
         )
-        found = [_readable(document, caller) for document in await cursor.to_list()]
+        found = [readable(document, caller) for document in await cursor.to_list()]
         return Page(tuple(found[: search.count]), len(found) > search.count)
 
     async def count(self, caller: Caller, type_: str, search: Search) -> int:
         """How many match."""
         filters = self._filters(caller, type_, search)
-        return await self._database.resources.count_documents({"$and": filters})
+        return await self._database.resources.count_documents({"$and": filters}, session=self._session)
 
-    async def create(self, caller: Caller, type_: str, draft: Draft) -> Version:
-        """Store a first version under a new id. Raises AlreadyHeld."""
-        return await self._write(caller, Write(type_, new_id(), draft))
+    async def create(self, caller: Caller, type_: str, draft: Draft, id_: str | None = None) -> Version:
+        """Store a first version, under a new id or this one. Raises AlreadyHeld."""
+        return await self.write(caller, Write(type_, id_ or new_id(), draft))
 
-    async def replace(self, caller: Caller, current: Current, draft: Draft | None) -> Version:
-        """Write the version after `current`; without draft, delete. Raises VersionChanged or AlreadyHeld."""
-        return await self._write(caller, Write(current.type, current.id, draft, current))
+    async def replace(self, caller: Caller, current: Current, draft: Draft) -> Version:
+        """Write the version after `current`. Raises VersionChanged or AlreadyHeld."""
+        return await self.write(caller, Write(current.type, current.id, draft, current))
+
+    async def write(self, caller: Caller, write: Write) -> Version:
+        """One write; see `together`. One document needs no transaction."""
+        plan = _planned(caller, write)
+        if plan.before is None and not plan.holds:
+            await self._insert(plan.document)
+            return readable(plan.document, caller)
+        (version,) = await self.together(caller, [write])
+        return version
 
     async def together(self, caller: Caller, writes: Sequence[Write], *along: Along) -> tuple[Version, ...]:
         """All these writes, each with its history and its keys, and what goes along with them; or nothing at all.
@@ -167,18 +170,30 @@ class Resources:
         """
         planned = [_planned(caller, write) for write in writes]
 
-        async def work(session: AsyncClientSession) -> None:
+        async def work(resources: Resources) -> None:
+            session = resources._session
+            assert session is not None  # noqa: S101 - `atomically` gives one
             for plan in planned:
-                await self._put(session, plan.document, plan.before)
-                await self._release(session, plan.document, plan.held - plan.holds)
+                await resources._put(plan.document, plan.before)
+                await resources._release(plan.document, plan.held - plan.holds)
             for plan in planned:
-                await self._hold(session, plan.document, plan.holds - plan.held)
+                await resources._hold(plan.document, plan.holds - plan.held)
             for also in along:
                 await also(session)
 
-        async with self._database.client.start_session() as session:
-            await session.with_transaction(work, write_concern=self._database.database.write_concern)
-        return tuple(_readable(plan.document, caller) for plan in planned)
+        await self.atomically(work)
+        return tuple(readable(plan.document, caller) for plan in planned)
+
+    async def amend(self, caller: Caller, current: Current, draft: Draft) -> Version:
+        """Write the current version otherwise, without a new one. Raises VersionChanged or AlreadyHeld."""
+        before = current.document
+        now = bodies(draft, current.id, current.number, current.updated)
+        document = {**before, **now, "ix": search_keys(draft, current.updated)}
+        here = {"_id": before["_id"], "version": before["version"], "conveyed": before["conveyed"]}
+        result = await self._database.resources.replace_one(here, document, session=self._session)
+        if not result.matched_count:
+            raise VersionChanged
+        return readable(document, caller)
 
     def unchanged(self, current: Current) -> Along:
         """Hold in a transaction that this is still the current version. Raises VersionChanged there."""
@@ -202,41 +217,69 @@ class Resources:
             return True
         here = {"_id": before["_id"], "version": before["version"]}
         keys = {"$set": {"ix": search_keys(draft, current.updated)}}
-        if not (await self._database.resources.update_one(here, keys)).matched_count:
+        if not (await self._database.resources.update_one(here, keys, session=self._session)).matched_count:
             raise VersionChanged
         return False
+
+    async def referrers(self, caller: Caller, reference: str, *, but_tasks_of: str, most: int = 3) -> list[str]:
+        """Some of the live resources that refer to this one (Type/id), but for Tasks with a code of that system."""
+        ours: Document = {"type": "Task", "ix.token": system_key("code", but_tasks_of)}
+        found = self._database.resources.find(
+            {"tenant": caller.tenant, "ix.ref": reference, "live": True, "$nor": [ours]},
+            {"type": 1, "id": 1},
+            session=self._session,
+        )
+        return [f"{other['type']}/{other['id']}" for other in await found.limit(most).to_list()]
+
+    async def labels(self, caller: Caller, types: Sequence[str]) -> dict[str, list[Any]]:
+        """The profiles, security labels and tags that the live resources of these types carry, as their meta does."""
+        found: dict[str, list[Any]] = {}
+        for name in ("profile", "security", "tag"):
+            start = f"_{name}|{'code' if name == 'profile' else 'both'}|"
+            between: Document = {"$gte": start, "$lt": start + "\uffff"}
+            here: Document = {"tenant": caller.tenant, "type": {"$in": list(types)}, "ix.token": between, "live": True}
+            stages: list[Document] = [
+                {"$match": here},
+                {"$project": {"key": "$ix.token"}},
+                {"$unwind": "$key"},
+                {"$match": {"key": between}},
+                {"$group": {"_id": "$key"}},
+                {"$sort": {"_id": pymongo.ASCENDING}},
+                {"$limit": MOST_LABELS},
+            ]
+            cursor = await self._database.resources.aggregate(stages, session=self._session)
+            keys = [document["_id"].removeprefix(start) for document in await cursor.to_list()]
+            found[name] = keys if name == "profile" else [coding_of(key) for key in keys]
+        return found
 
     def _filters(self, caller: Caller, type_: str, search: Search) -> list[Document]:
         here: Document = {"tenant": caller.tenant, "type": type_, "live": True}
         return [here, *compiled(search, reference=caller.may(Right.REFERENCE))]
 
-    async def _write(self, caller: Caller, write: Write) -> Version:
-        """One document needs no transaction; a former version or a confirmed INS goes with it in one."""
-        plan = _planned(caller, write)
-        if plan.before is None and not plan.holds:
-            await self._database.resources.insert_one(plan.document)
-            return _readable(plan.document, caller)
-        (version,) = await self.together(caller, [write])
-        return version
+    async def _insert(self, document: Document) -> None:
+        try:
+            await self._database.resources.insert_one(document, session=self._session)
+        except DuplicateKeyError as error:  # somebody else has made a resource of this id
+            raise VersionChanged from error
 
-    async def _put(self, session: AsyncClientSession, document: Document, before: Document | None) -> None:
+    async def _put(self, document: Document, before: Document | None) -> None:
         if before is None:
-            await self._database.resources.insert_one(document, session=session)
+            await self._insert(document)
             return
         here = {"_id": before["_id"], "version": before["version"]}
-        result = await self._database.resources.replace_one(here, document, session=session)
+        result = await self._database.resources.replace_one(here, document, session=self._session)
         if not result.matched_count:
             raise VersionChanged
         past = {key: value for key, value in before.items() if key != "ix"}
-        past["_id"] = f"{before['_id']}/{before['version']}"
-        await self._database.versions.insert_one(past, session=session)
+        past |= {"_id": f"{before['_id']}/{before['version']}", "until": document["updated"]}
+        await self._database.versions.insert_one(past, session=self._session)
 
-    async def _hold(self, session: AsyncClientSession, document: Document, keys: set[str]) -> None:
+    async def _hold(self, document: Document, keys: set[str]) -> None:
         """Take a confirmed INS for this resource: its key's `_id` lets one only have it."""
         for key in keys:
             try:
                 await self._database.keys.insert_one(
-                    {"_id": key, "tenant": document["tenant"], "holder": document["id"]}, session=session
+                    {"_id": key, "tenant": document["tenant"], "holder": document["id"]}, session=self._session
                 )
             except DuplicateKeyError as error:
                 raise AlreadyHeld(await self._holder_to_name(key)) from error
@@ -248,9 +291,9 @@ class Resources:
         holder = await self._database.resources.find_one(known, {"id": 1, "identity.obstacles": 1}) if found else None
         return str(holder["id"]) if holder and not holder["identity"]["obstacles"] else None
 
-    async def _release(self, session: AsyncClientSession, document: Document, keys: set[str]) -> None:
+    async def _release(self, document: Document, keys: set[str]) -> None:
         for key in keys:
-            await self._database.keys.delete_one({"_id": key, "holder": document["id"]}, session=session)
+            await self._database.keys.delete_one({"_id": key, "holder": document["id"]}, session=self._session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,16 +308,9 @@ class _Plan:
 
 def _planned(caller: Caller, write: Write) -> _Plan:
     before = write.over.document if write.over else None
-    document = version_document(caller, write.type, write.id, write.draft, before)
+    usual = "DELETE" if write.draft is None else "PUT" if before else "POST"
+    document = version_document(caller, write.type, write.id, write.draft, before, write.method or usual)
     return _Plan(document, before, _held(caller, before), _held(caller, document))
-
-
-_READ = {"id": 1, "version": 1, "updated": 1, "conveyed": 1, "live": 1}
-_READ_REFERENCE = {**_READ, "reference": 1}
-
-
-def _projection(caller: Caller) -> Document:
-    return _READ_REFERENCE if caller.may(Right.REFERENCE) else _READ
 
 
 def _ins_key(caller: Caller, number: InsNumber) -> str:
@@ -285,20 +321,6 @@ def _existing(document: Document | None, type_: str) -> Document:
     if document is None:
         raise NotFound(f"There is no such {type_}: check its id, or search for it.")
     return document
-
-
-def _readable(document: Document, caller: Caller) -> Version:
-    body = document["conveyed"]
-    if caller.may(Right.REFERENCE) and document.get("reference"):
-        body = document["reference"]
-    return Version(document["id"], str(document["version"]), document["updated"], body)
-
-
-def _still_holds(current: Document, past: Document) -> bool:
-    now, then = identity_of(current["identity"]), identity_of(past["identity"])
-    if not (now.conveys and now.obtained and then.obtained):
-        return False
-    return then.obtained.active.matricule in {number.matricule for number in now.obtained.numbers}
 
 
 def _held(caller: Caller, document: Document | None) -> set[str]:

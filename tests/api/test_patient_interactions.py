@@ -134,9 +134,3 @@ async def test_another_tenant_has_none_of_it(fhir: httpx.AsyncClient, start_serv
 async def test_rights(start_server: StartServer, right: Right, method: str, path: str) -> None:
     fhir = await start_server(rights=SANDBOX_RIGHTS - {right})
     assert (await fhir.request(method, path, json=patient(id="x"))).status_code == 403
-
-
-async def test_conditional_create_is_refused_rather_than_ignored(fhir: httpx.AsyncClient) -> None:
-    answer = await fhir.post("/Patient", json=patient(), headers={"If-None-Exist": "identifier=x"})
-    assert answer.status_code == 400
-    assert (await fhir.get("/Patient")).json()["total"] == 0

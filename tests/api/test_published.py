@@ -147,9 +147,9 @@ async def test_nothing_is_written(fhir: httpx.AsyncClient, type_: str) -> None:
     path = f"/{type_}/{of_type(type_)[0]}"
     for method in ("PUT", "PATCH", "DELETE", "POST"):
         answer = await fhir.request(method, path, json={})
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
         assert answer.json()["resourceType"] == "OperationOutcome"
-    assert (await fhir.post(f"/{type_}", json={})).headers["allow"] == "GET, HEAD"
+    assert (await fhir.post(f"/{type_}", json={})).headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_reading_needs_the_right_to_read(start_server: StartServer) -> None:

@@ -112,7 +112,9 @@ async def test_an_update_changes_what_finds_it_and_a_delete_ends_it(people: http
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("name=zoe", "identifier, family"),
+        ("phonetic=zoe", "gender, general-practitioner"),
+        ("link=Group/1", "Patient, RelatedPerson"),
+        ("link:identifier=urn:x|1", "a type as modifier only: Patient, RelatedPerson"),
         ("family:exact=x", "modifier"),
         ("birthdate=31/12/1975", "1975-12-31"),
         ("birthdate=1975-02-30", "calendar"),
@@ -122,7 +124,6 @@ async def test_an_update_changes_what_finds_it_and_a_delete_ends_it(people: http
         ("identifier=|", "system|code"),
         ("_count=many", "whole number"),
         ("_sort=family", "Valid ones"),
-        ("_pretty=true", "Valid ones"),
         ("_cursor=nonsense", "first page"),
         ("family=%FF", "UTF-8"),
         ("birthdate=" + ",".join(["2000"] * 51), "50 values"),

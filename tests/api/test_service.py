@@ -32,7 +32,7 @@ async def capability(fhir: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def test_a_mode_we_do_not_have_is_refused(fhir: httpx.AsyncClient) -> None:
-    assert (await fhir.get("/metadata?mode=terminology")).status_code == 400
+    assert (await fhir.get("/metadata?mode=everything")).status_code == 400
 
 
 async def test_the_configured_base_is_the_one_we_give_out(start_server: StartServer) -> None:

@@ -39,6 +39,9 @@ async def away(start_server: StartServer) -> httpx.AsyncClient:
         ("subject=Group/{patient}", 0),
         ("patient={patient},nobody", 1),
         ("patient=nobody", 0),
+        ("subject:Patient={patient}", 1),
+        ("patient={base}Patient/{patient}", 1),
+        ("patient=http://elsewhere/fhir/Patient/{patient}", 0),
         ("patient={patient}&status=completed", 0),
         ("authored-on=ge2026", 2),
         ("authored-on=lt2026", 0),
@@ -54,6 +57,7 @@ async def test_a_search_finds(away: httpx.AsyncClient, query: str, found: int) -
     asked = query.format(
         task=task["id"],
         patient=task["for"]["reference"].removeprefix("Patient/"),
+        base=away.base_url,
         authored=task["authoredOn"],
         updated=task["meta"]["lastUpdated"],
     )
@@ -69,7 +73,7 @@ async def test_a_search_finds(away: httpx.AsyncClient, query: str, found: int) -
 
 @pytest.mark.parametrize(
     "query",
-    ["owner=x", "status:not=requested", "patient=http://elsewhere/fhir/Patient/1", "patient=Patient/1/2", "patient=|x"],
+    ["shoe=x", "status:not=requested", "patient=Group/1", "patient=Patient/1/2", "patient=|x"],
 )
 async def test_what_is_not_offered_is_refused(away: httpx.AsyncClient, query: str) -> None:
     answer = await away.get(f"/Task?{query}")
@@ -85,14 +89,32 @@ async def test_pages_follow_each_other(away: httpx.AsyncClient) -> None:
     assert sorted(f"/Task/{id_}" for id_ in ids) == sorted(made)
 
 
-async def test_a_client_writes_none(away: httpx.AsyncClient) -> None:
+async def test_a_client_writes_none_of_the_servers(away: httpx.AsyncClient) -> None:
     path = await deferred(away)
     task = await read(away, path)
-    for method, address in (("POST", "/Task"), ("PUT", path), ("PATCH", path)):
-        answer = await away.request(method, address, json={**task, "status": "cancelled"})
-        assert answer.status_code == 405
-        assert "$ins-fetch" in answer.text
+    patch = {"name": "operation", "part": [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Task.status"},
+        {"name": "value", "valueCode": "cancelled"},
+    ]}  # fmt: skip
+    stolen = {**task, "code": {"text": "mine"}}
+    for method, address, body in (
+        ("POST", "/Task", task),
+        ("PUT", path, {**task, "status": "cancelled"}),
+        ("PUT", path, stolen),
+        ("PATCH", path, {"resourceType": "Parameters", "parameter": [patch]}),
+    ):
+        answer = await away.request(method, address, json=body)
+        assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (422, ["Task.code"])
     assert await read(away, path) == task
+
+
+async def test_a_client_writes_its_own(away: httpx.AsyncClient) -> None:
+    own = {"resourceType": "Task", "status": "draft", "intent": "order", "code": {"text": "call the patient"}}
+    made = await away.post("/Task", json=own)
+    assert made.status_code == 201
+    changed = await away.put(f"/Task/{made.json()['id']}", json=made.json() | {"status": "completed"})
+    assert (changed.status_code, changed.json()["status"]) == (200, "completed")
 
 
 async def test_reading_needs_the_right_to_read_and_withdrawing_the_right_to_write(

@@ -189,7 +189,7 @@ async def test_it_takes_the_right_to_read(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/Patient/unknown/$validate", "/Basic/$validate", "/patient/$validate", "/Unknown/1/$validate"]
+    "path", ["/Patient/unknown/$validate", "/MedicationRequest/$validate", "/patient/$validate", "/Unknown/1/$validate"]
 )
 async def test_what_is_not_there_is_a_404(fhir: httpx.AsyncClient, path: str) -> None:
     assert (await fhir.get(path)).status_code == 404

@@ -7,18 +7,35 @@ try more. An operation needs a call (`statement.CALLS`), a search parameter of P
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from conformance.statement import CALLS, RESOURCES, STATEMENT, interactions, one_of, parameters, refused
+from conformance.statement import (
+    CALLS,
+    LEAST,
+    RESOURCES,
+    REST,
+    STATEMENT,
+    UNWRITTEN,
+    WRITTEN,
+    interactions,
+    least,
+    one_of,
+    parameters,
+)
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from people import ADRUN, INS_PROFILE, NIR, PATIENT_PROFILE, document_checked, out, patient, traits
+from servers import StartServer
 
 from fhir_ins.api.capabilities import capability_statement
+from fhir_ins.api.served import served
 from fhir_ins.fhir.json import parse
+from fhir_ins.fhir.search_values import Token
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.canonical import OURS
+from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.settings import Settings
 
 Json = dict[str, Any]
@@ -55,15 +72,35 @@ async def vread(fhir: httpx.AsyncClient, type_: str) -> None:
 
 
 async def create(fhir: httpx.AsyncClient, type_: str) -> None:
-    answer = await fhir.post(f"/{type_}", json=patient())
+    answer = await fhir.post(f"/{type_}", json=least(type_))
     assert answer.status_code == 201
     assert (await fhir.get(answer.headers["location"])).json() == answer.json()
 
 
 async def update(fhir: httpx.AsyncClient, type_: str) -> None:
     resource = await one_of(fhir, type_)
-    answer = await fhir.put(f"/{type_}/{resource['id']}", json={**resource, "active": True})
-    assert (answer.status_code, answer.json()["active"]) == (200, True)
+    answer = await fhir.put(f"/{type_}/{resource['id']}", json={**resource, "language": "fr"})
+    assert (answer.status_code, answer.json()["language"]) == (200, "fr")
+
+
+async def patch(fhir: httpx.AsyncClient, type_: str) -> None:
+    resource = await one_of(fhir, type_)
+    change = [{"op": "add", "path": "/language", "value": "fr"}]
+    headers = {"Content-Type": "application/json-patch+json"}
+    answer = await fhir.patch(f"/{type_}/{resource['id']}", json=change, headers=headers)
+    assert (answer.status_code, answer.json()["language"]) == (200, "fr")
+
+
+async def history_instance(fhir: httpx.AsyncClient, type_: str) -> None:
+    resource = await one_of(fhir, type_)
+    answer = await fhir.get(f"/{type_}/{resource['id']}/_history")
+    assert (answer.status_code, answer.json()["entry"][0]["resource"]) == (200, resource)
+
+
+async def history_type(fhir: httpx.AsyncClient, type_: str) -> None:
+    resource = await one_of(fhir, type_)
+    answer = await fhir.get(f"/{type_}/_history")
+    assert (answer.status_code, answer.json()["entry"][0]["resource"]) == (200, resource)
 
 
 async def delete(fhir: httpx.AsyncClient, type_: str) -> None:
@@ -87,12 +124,15 @@ PERFORMED: dict[str, Interaction] = {
     "vread": vread,
     "create": create,
     "update": update,
+    "patch": patch,
+    "history-instance": history_instance,
+    "history-type": history_type,
     "delete": delete,
     "search-type": search_type,
 }
 
 
-@pytest.mark.parametrize("type_", RESOURCES)
+@pytest.mark.parametrize("type_", WRITTEN)
 async def test_an_interaction_it_lists_is_performed(fhir: httpx.AsyncClient, type_: str) -> None:
     for code in interactions(type_):
         await PERFORMED[code](fhir, type_)
@@ -101,34 +141,88 @@ async def test_an_interaction_it_lists_is_performed(fhir: httpx.AsyncClient, typ
 # Conditions and versions
 
 
-@pytest.mark.parametrize("type_", RESOURCES)
+@pytest.mark.parametrize("type_", UNWRITTEN)
+async def test_what_is_not_written_yet_is_searched(fhir: httpx.AsyncClient, type_: str) -> None:
+    for address in (f"/{type_}", f"/{type_}/_history"):
+        answer = await fhir.get(address)
+        assert (answer.status_code, answer.json().get("entry")) == (200, None)
+    assert (await fhir.get(f"/{type_}/one")).status_code == 404
+
+
+async def test_an_interaction_of_the_system_is_performed(fhir: httpx.AsyncClient) -> None:
+    assert {found["code"] for found in REST["interaction"]} == {"transaction", "batch", "history-system"}
+    for kind in ("transaction", "batch"):
+        answer = await fhir.post("", json={"resourceType": "Bundle", "type": kind})
+        assert (answer.status_code, answer.json()["type"]) == (200, f"{kind}-response")
+    assert (await fhir.get("/_history")).json()["type"] == "history"
+
+
+@pytest.mark.parametrize("type_", WRITTEN)
 async def test_a_conditional_read_is_what_it_says(fhir: httpx.AsyncClient, type_: str) -> None:
-    assert RESOURCES[type_]["conditionalRead"] == "not-match"
+    assert RESOURCES[type_]["conditionalRead"] == "full-support"
     path = f"/{type_}/{(await one_of(fhir, type_))['id']}"
     first = await fhir.get(path)
     assert (await fhir.get(path, headers={"If-None-Match": first.headers["etag"]})).status_code == 304
     since = {"If-Modified-Since": first.headers["last-modified"]}
-    assert (await fhir.get(path, headers=since)).status_code == 200
+    assert (await fhir.get(path, headers=since)).status_code == 304
 
 
-async def test_the_conditions_of_writes_are_what_it_says(fhir: httpx.AsyncClient) -> None:
-    said = RESOURCES["Patient"]
-    assert (said["conditionalCreate"], said["conditionalUpdate"], said["updateCreate"]) == (False, False, False)
-    assert said["conditionalDelete"] == "not-supported"
-    created = await fhir.post("/Patient", json=patient(), headers={"If-None-Exist": "identifier=7"})
-    assert refused(created)
-    assert refused(await fhir.put("/Patient?identifier=7", json=patient()))
-    assert refused(await fhir.delete("/Patient?identifier=7"))
-    assert (await fhir.put("/Patient/new", json=patient(id="new"))).status_code == 405
+@pytest.mark.parametrize("type_", LEAST)
+async def test_the_conditions_of_writes_are_what_it_says(fhir: httpx.AsyncClient, type_: str) -> None:
+    said = RESOURCES[type_]
+    assert (said["conditionalCreate"], said["conditionalUpdate"], said["updateCreate"]) == (True, True, False)
+    assert said["conditionalDelete"] == "single"
+    by_tag = "_tag=urn:example:tag|x"
+    tagged = least(type_) | {"meta": {"tag": [{"system": "urn:example:tag", "code": "x"}]}}
+    statuses = [
+        (await fhir.post(f"/{type_}", json=tagged, headers={"If-None-Exist": by_tag})).status_code for _ in range(2)
+    ]
+    assert statuses == [201, 200]
+    assert (await fhir.put(f"/{type_}?{by_tag}", json=tagged)).status_code == 200
+    assert (await fhir.delete(f"/{type_}?{by_tag}")).status_code == 204
+    assert (await fhir.put(f"/{type_}?{by_tag}", json=tagged)).status_code == 201
+    assert (await fhir.put(f"/{type_}/new", json=tagged | {"id": "new"})).status_code == 405
 
 
-@pytest.mark.parametrize("type_", RESOURCES)
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"update_create": True}, {"updateCreate": True}),
+        ({"delete_several": True}, {"conditionalDelete": "multiple"}),
+        ({"delete_referenced": True}, {"referencePolicy": ["literal", "logical", "local"]}),
+        ({"further_types": "MedicationRequest"}, {"versioning": "versioned"}),
+    ],
+)
+async def test_it_follows_the_settings(start_server: StartServer, setting: Json, said: Json) -> None:
+    fhir = await start_server(**setting)
+    resources = (await fhir.get("/metadata")).json()["rest"][0]["resource"]
+    (found,) = [found for found in resources if found["type"] == setting.get("further_types", "Basic")]
+    assert {name: found[name] for name in said} == said
+
+
+async def test_a_further_type_needs_a_setting_alone(start_server: StartServer) -> None:
+    fhir = await start_server(further_types="MedicationRequest,Appointment")
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "draft",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": "paracétamol"},
+        "subject": {"reference": "Patient/somebody"},
+    }
+    made = await fhir.post("/MedicationRequest", json=order)
+    assert made.status_code == 201
+    assert (await fhir.get("/MedicationRequest?subject=Patient/somebody")).json()["total"] == 1
+    wrong = await fhir.post("/MedicationRequest", json=order | {"status": "unheard-of"})
+    assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize("type_", WRITTEN)
 async def test_versions_are_kept_where_it_says(fhir: httpx.AsyncClient, type_: str) -> None:
     resource = await one_of(fhir, type_)
     kept = RESOURCES[type_]["versioning"]
     assert kept in ("versioned", "no-version")
     assert ("versionId" in resource.get("meta", {})) is (kept == "versioned")
-    if RESOURCES[type_].get("readHistory"):
+    if "delete" in interactions(type_):
         path = f"/{type_}/{resource['id']}"
         assert (await fhir.delete(path)).status_code == 204
         assert (await fhir.get(f"{path}/_history/{resource['meta']['versionId']}")).json() == resource
@@ -150,14 +244,55 @@ async def patients(fhir: httpx.AsyncClient) -> Patients:
     answer = await fhir.post("/Patient/$ins-fetch", json=traits("ADRUN", ["ZOE"], "female", "1975-12-31"))
     path = "/" + out(answer.json(), "stored")[0]["valueReference"]["reference"]
     read = await fhir.get(path)
-    checked = await fhir.put(path, json=document_checked(read.json()), headers={"If-Match": read.headers["etag"]})
+    told = {**document_checked(read.json()), **TOLD}
+    told["meta"] = {**told["meta"], **TOLD["meta"]}
+    checked = await fhir.put(path, json=told, headers={"If-Match": read.headers["etag"]})
+    assert checked.status_code == 200, checked.text
     other = patient(name=[{"family": "Autre", "given": ["Paul"]}], gender="male", birthDate="1980-01-01")
     assert (await fhir.post("/Patient", json=other)).status_code == 201
     return Patients(fhir, checked.json())
 
 
+TOLD: Json = {
+    "meta": {
+        "source": "urn:site:1",
+        "tag": [{"system": "urn:tag", "code": "t"}],
+        "security": [{"system": "urn:label", "code": "R"}],
+    },
+    "active": True,
+    "telecom": [{"system": "phone", "value": "+33 1"}, {"system": "email", "value": "zoe@example.fr"}],
+    "deceasedDateTime": "2026-01-02",
+    "address": [
+        {"use": "home", "city": "Ambert", "state": "Puy-de-Dôme", "postalCode": "63600", "country": "FRA"},
+    ],
+    "communication": [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "fr"}]}}],
+    "generalPractitioner": [{"reference": "Practitioner/gp"}],
+    "managingOrganization": {"reference": "Organization/org"},
+    "link": [{"other": {"reference": "Patient/linked"}, "type": "seealso"}],
+}
 COG = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 FOUND: dict[str, str] = {
+    "_profile": INS_PROFILE,
+    "_security": "urn:label|R",
+    "_source": "urn:site:1",
+    "_tag": "urn:tag|t",
+    "active": "true",
+    "address": "puy de",
+    "address-city": "amb",
+    "address-country": "fra",
+    "address-postalcode": "63",
+    "address-state": "puy-de-dome",
+    "address-use": "home",
+    "death-date": "2026-01-02",
+    "deceased": "true",
+    "email": "zoe@example.fr",
+    "general-practitioner": "Practitioner/gp",
+    "language": "urn:ietf:bcp:47|fr",
+    "link": "Patient/linked",
+    "name": "adrun",
+    "organization": "org",
+    "phone": "+33 1",
+    "telecom": "zoe@example.fr",
     "identifier": f"{NIR}|{ADRUN}",
     "family": "adrun",
     "given": "zo",
@@ -168,23 +303,19 @@ FOUND: dict[str, str] = {
     "identity-status": "qualifiee",
     "ins-call-date": "ge2026",
 }
-NOT_FOUND = {"token": "urn:x|y", "string": "Nobody", "date": "1700", "uri": "urn:x", "reference": "Group/x"}
+NOT_FOUND = {"token": "urn:x|y", "string": "Nobody", "date": "1700", "uri": "urn:x", "reference": "nobody"}
 
 
-def value_of(resource: Json, name: str) -> str:
-    """What a Task or a published artifact is found by."""
-    unique = resource.get("uniqueId", [{}])[0]
-    values = {
-        "_id": resource["id"],
-        "_lastUpdated": resource.get("meta", {}).get("lastUpdated"),
-        "value": unique.get("value"),
-        "id-type": unique.get("type"),
-        "patient": resource.get("for", {}).get("reference"),
-        "subject": resource.get("for", {}).get("reference"),
-        "authored-on": resource.get("authoredOn"),
-        "code": resource["code"]["coding"][0]["code"] if resource["resourceType"] == "Task" else None,
-    }
-    return values.get(name) or str(resource[name])
+def asked_for(type_: str, name: str, resource: Json) -> list[str]:
+    """What a Task or a published artifact is to be found by: its first value of each parameter that it has any of."""
+    parameter = PARAMETERS[type_][name]
+    for value in parameter.values(resource):
+        if isinstance(value, Token):
+            return [value.code, f"{value.system or ''}|{value.code}"]
+        if isinstance(value, str):
+            return [re.sub(r"([,|$\\])", r"\\\1", value[:100])]
+        return [f"le{datetime.fromtimestamp(value.high / 1000, UTC).isoformat().replace('+00:00', 'Z')}"]
+    return []
 
 
 async def ids(fhir: httpx.AsyncClient, type_: str, name: str, value: str) -> list[str]:
@@ -199,17 +330,18 @@ async def ids(fhir: httpx.AsyncClient, type_: str, name: str, value: str) -> lis
 async def test_each_parameter_of_patient_filters(patients: Patients) -> None:
     for parameter in parameters("Patient"):
         name = parameter["name"]
-        value = patients.known["id"] if name == "_id" else FOUND[name]
+        known = {"_id": patients.known["id"], "_lastUpdated": patients.known["meta"]["lastUpdated"]}
+        value = known.get(name) or FOUND[name]
         assert await ids(patients.fhir, "Patient", name, value) == [patients.known["id"]], parameter
         assert await ids(patients.fhir, "Patient", name, NOT_FOUND[parameter["type"]]) == [], parameter
 
 
-@pytest.mark.parametrize("type_", [type_ for type_ in RESOURCES if type_ != "Patient"])
+@pytest.mark.parametrize("type_", [type_ for type_ in WRITTEN if type_ != "Patient"])
 async def test_each_parameter_of_another_type_filters(fhir: httpx.AsyncClient, type_: str) -> None:
     resource = await one_of(fhir, type_)
     for parameter in parameters(type_):
-        found = await ids(fhir, type_, parameter["name"], value_of(resource, parameter["name"]))
-        assert resource["id"] in found, parameter
+        for value in asked_for(type_, parameter["name"], resource):
+            assert resource["id"] in await ids(fhir, type_, parameter["name"], value), parameter
         assert await ids(fhir, type_, parameter["name"], NOT_FOUND[parameter["type"]]) == [], parameter
 
 
@@ -241,7 +373,7 @@ def test_every_other_parameter_is_one_of_fhir(type_: str) -> None:
         if not parameter["definition"].startswith(OURS):
             code = re.fullmatch(r"http://hl7\.org/fhir/SearchParameter/\w+-([A-Za-z-]+)", parameter["definition"])
             assert code
-            assert code[1] == parameter["name"].removeprefix("_")
+            assert code[1].endswith(parameter["name"].removeprefix("_"))
 
 
 async def test_the_profiles_it_supports_are_those_the_server_claims(patients: Patients) -> None:
@@ -251,7 +383,7 @@ async def test_the_profiles_it_supports_are_those_the_server_claims(patients: Pa
 
 
 def test_the_profiles_it_supports_are_of_the_configured_release() -> None:
-    statement = parse(capability_statement(Settings(fr_core="2.1.0")))
+    statement = parse(capability_statement(Settings(fr_core="2.1.0"), served()))
     (found,) = [found for found in statement["rest"][0]["resource"] if "supportedProfile" in found]
     assert {profile.rpartition("|")[2] for profile in found["supportedProfile"]} == {"2.1.0"}
 
@@ -260,7 +392,8 @@ def test_the_profiles_it_supports_are_of_the_configured_release() -> None:
 
 
 def operations() -> list[tuple[str, Json]]:
-    return [(type_, found) for type_ in RESOURCES for found in RESOURCES[type_].get("operation", [])]
+    of_types = [(type_, found) for type_ in WRITTEN for found in RESOURCES[type_].get("operation", [])]
+    return [*of_types, *(("Basic", found) for found in REST["operation"])]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,21 @@ CARRIERS: dict[str, Callable[[str], Json]] = {
 }
 
 
+# And of another resource.
+OTHER_CARRIERS: dict[str, Callable[[str], Json]] = {
+    "nowhere": lambda _: {},
+    "subject's identifier": lambda number: {"subject": {"identifier": ins_identifier(number)}},
+    "identifier": lambda number: {"identifier": [ins_identifier(number)]},
+    "note": lambda number: {"note": [{"text": f"NIR {number}"}]},
+    "contained": lambda number: {
+        "contained": [{"resourceType": "Patient", "id": "p", "identifier": [ins_identifier(number)]}],
+        "subject": {"reference": "#p"},
+    },
+    "narrative": CARRIERS["narrative"],
+    "tag": CARRIERS["tag"],
+}
+
+
 def _of_one(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Response]:
     """Where an ordinary caller looks at one Patient."""
     yield fhir.get(f"/Patient/{id_}")
@@ -93,14 +108,24 @@ def _of_one(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Respon
         yield fhir.get(f"/Patient/{id_}/_history/{number}")
     yield fhir.get(f"/Patient/{id_}/$ins-identity")
     yield fhir.get(f"/Patient/{id_}/$validate")
-    yield fhir.get(f"/Task?patient={id_}")
+    yield fhir.get(f"/Patient/{id_}/_history")
+    yield fhir.get(f"/Patient/{id_}/_history?_at=2999")
+    yield fhir.get(f"/Patient/{id_}/$everything")
+    yield fhir.get(f"/Patient/{id_}/$meta")
+    yield fhir.get(f"/Patient/{id_}?_summary=true")
+    yield fhir.get(f"/Patient/{id_}?_elements=identifier,telecom")
+    yield fhir.get(f"/Patient/{id_}", headers={"Accept": "application/fhir+xml"})
+    for type_ in ("Task", "Observation"):
+        yield fhir.get(f"/{type_}?patient={id_}")
+        yield fhir.get(f"/Patient/{id_}/{type_}")
 
 
-def _of_task(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Response]:
-    """Where it looks at one Task."""
-    yield fhir.get(f"/Task/{id_}")
+def _of_another(fhir: httpx.Client, type_: str, id_: str, version: int) -> Iterator[httpx.Response]:
+    """Where it looks at one resource of another type."""
+    yield fhir.get(f"/{type_}/{id_}")
+    yield fhir.get(f"/{type_}/{id_}/_history")
     for number in range(1, version + 1):
-        yield fhir.get(f"/Task/{id_}/_history/{number}")
+        yield fhir.get(f"/{type_}/{id_}/_history/{number}")
 
 
 def _of_all(fhir: httpx.Client) -> Iterator[httpx.Response]:
@@ -108,7 +133,12 @@ def _of_all(fhir: httpx.Client) -> Iterator[httpx.Response]:
     for query in ("", "family=adrun,ecetinsi", "given=z,p", "birthdate=ge1900", "gender=female,male,unknown"):
         yield fhir.get(f"/Patient?{query}")
     yield fhir.post("/Patient/_search", data={"birthdate": "ge1900"})
-    yield fhir.get("/Task")
+    for path in ("/Task", "/Observation", "/_history", "/Patient/_history", "/$meta", "/Patient/$meta"):
+        yield fhir.get(path)
+    for kind in ("batch", "transaction"):
+        urls = ("Patient?birthdate=ge1900", "Patient?gender=male,female&_summary=data")
+        entries = [{"request": {"method": "GET", "url": url}} for url in urls]
+        yield fhir.post("/", json={"resourceType": "Bundle", "type": kind, "entry": entries})
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +197,7 @@ class Stored:
         self._database = client["no-leak"]
 
     def empty(self) -> None:
-        for collection in ("resources", "versions", "keys", "deferred"):
+        for collection in ("resources", "versions", "keys", "locks", "deferred"):
             self._database[collection].delete_many({})
 
     def waiting(self) -> int:
@@ -271,6 +301,49 @@ class Clients(RuleBasedStateMachine):
             body = claiming(patient(id=id_, identifier=[ins_identifier(number)]), CHECKED)
             self._ask("ordinary", "PUT", f"/Patient/{id_}", body)
 
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), carrier=st.sampled_from(sorted(CARRIERS)), number=st.sampled_from(MATRICULES))
+    def patch(self, data: st.DataObject, carrier: str, number: str) -> None:
+        change = [
+            {"op": "add", "path": f"/{name}", "value": value} for name, value in CARRIERS[carrier](number).items()
+        ]
+        headers = {"Content-Type": "application/json-patch+json"}
+        self._ask("ordinary", "PATCH", f"/Patient/{self._one(data)}", change, headers)
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), number=st.sampled_from(MATRICULES))
+    def ask_by_a_patch(self, data: st.DataObject, number: str) -> None:
+        asks = [{"op": "test", "path": "/identifier/0/value", "value": number}]
+        headers = {"Content-Type": "application/json-patch+json"}
+        answer = self.callers["ordinary"].patch(f"/Patient/{self._one(data)}", json=asks, headers=headers)
+        assert answer.status_code == 422 or number in self._conveyed()
+
+    @precondition(lambda self: self._live())
+    @rule(data=st.data(), carrier=st.sampled_from(sorted(OTHER_CARRIERS)), number=st.sampled_from(MATRICULES))
+    def write_another(self, data: st.DataObject, carrier: str, number: str) -> None:
+        weight = {"resourceType": "Observation", "status": "final", "code": {"text": "weight"}}
+        about = {"subject": {"reference": f"Patient/{self._one(data)}"}}
+        self._ask("ordinary", "POST", "/Observation", {**weight, **about, **OTHER_CARRIERS[carrier](number)})
+
+    @rule(carrier=st.sampled_from(sorted(CARRIERS)), number=st.sampled_from(MATRICULES), kind=st.booleans())
+    def bundle(self, carrier: str, number: str, kind: bool) -> None:
+        by = f"identifier={NIR}|{number}"
+        entries = [
+            {"resource": patient(**CARRIERS[carrier](number)), "request": {"method": "POST", "url": "Patient"}},
+            {"resource": patient(), "request": {"method": "PUT", "url": f"Patient?{by}"}},
+            {"request": {"method": "GET", "url": "Patient?birthdate=ge1900"}},
+        ]
+        sent = {"resourceType": "Bundle", "type": "batch" if kind else "transaction", "entry": entries}
+        self._ask("ordinary", "POST", "/", sent)
+
+    @rule(number=st.sampled_from(MATRICULES))
+    def create_unless_there(self, number: str) -> None:
+        if number in self._conveyed():
+            return
+        headers = {"If-None-Exist": f"identifier={NIR}|{number}"}
+        answer = self.callers["ordinary"].post("/Patient", json=patient(), headers=headers)
+        assert answer.status_code == 201, "a concealed matricule decides nothing that shows"
+
     # Steps of those who may see or say more.
 
     @precondition(lambda self: self._live())
@@ -289,9 +362,10 @@ class Clients(RuleBasedStateMachine):
         conveyed = self._conveyed()
         hidden = set(MATRICULES) - conveyed
         for document in self.stored.documents():
-            look = _of_task if document["type"] == "Task" else _of_one
-            for answer in look(fhir, document["id"], document["version"]):
-                self._require_without(answer.text, MATRICULES if document["type"] == "Task" else hidden)
+            type_, id_, version = document["type"], document["id"], document["version"]
+            looks = _of_one(fhir, id_, version) if type_ == "Patient" else _of_another(fhir, type_, id_, version)
+            for answer in looks:
+                self._require_without(answer.text, hidden if type_ == "Patient" else MATRICULES)
         for answer in _of_all(fhir):
             self._require_without(answer.text, hidden)
         for answer in self.answers:
@@ -341,7 +415,7 @@ class Clients(RuleBasedStateMachine):
         headers = {"If-Match": f'W/"{read["meta"]["versionId"]}"'}
         self._ask(caller, "PUT", f"/Patient/{read['id']}", edit(deepcopy(read)), headers)
 
-    def _ask(self, caller: str, method: str, path: str, body: Json | None, headers: Json | None = None) -> None:
+    def _ask(self, caller: str, method: str, path: str, body: Any, headers: Json | None = None) -> None:
         answer = self.callers[caller].request(method, path, json=body, headers=headers)
         assert answer.status_code < 500, answer.text
         if caller in ("ordinary", "away"):

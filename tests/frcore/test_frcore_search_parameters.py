@@ -19,7 +19,8 @@ from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.dates import span_of
 from fhir_ins.fhir.folding import fold
 from fhir_ins.fhir.search import parse
-from fhir_ins.fhir.search_parameters import Kind, Token, keys_of
+from fhir_ins.fhir.search_parameters import keys_of
+from fhir_ins.fhir.search_values import Kind, Token
 from fhir_ins.fhir.structure import definitions
 from fhir_ins.frcore.canonical import BIRTH_LIST_GIVEN_NAME, BIRTH_PLACE, COLLECTION_METHODS, INSEE_CODE
 from fhir_ins.frcore.forms import forms

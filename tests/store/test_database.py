@@ -171,8 +171,8 @@ async def test_the_indexes_are_there_and_the_tenant_leads_each(opened: Open) -> 
         for collection in (database.resources, database.versions, database.keys)
     }
     assert {name: set(indexes) for name, indexes in found.items()} == {
-        "resources": {"_id_", "list", "token", "string", "date"},
-        "versions": {"_id_", "tenant"},
+        "resources": {"_id_", "list", "token", "string", "date", "ref", "latest", "latest-of-type"},
+        "versions": {"_id_", "latest", "latest-of-type", "past"},
         "keys": {"_id_", "tenant"},
     }
     for indexes in found.values():

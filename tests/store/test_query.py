@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html: the table of prefixes, string and token.
 import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_ins.fhir.compartments import compartment_criteria
 from fhir_ins.fhir.matching import matches as keys_match
 from fhir_ins.fhir.search import parse
 from fhir_ins.fhir.search_parameters import PARAMETERS, keys_of
@@ -316,3 +318,97 @@ async def test_mongodb_finds_what_the_specification_means(
 )
 def test_the_obvious_reading_is_the_specification_s(prefix: str, value: str, target: str, found: bool) -> None:
     assert PREFIXES[prefix](period(value), period(target)) is found
+
+
+STARTS = ["1900", "1950-03", "1974-12-31", "1975-06-01T10:00:00Z", "1990", None]
+ENDS = ["1974-12-31", "1975", "1978-02", "1990-06-30", "2020-01-01", "2300", None]
+ASKED = ["1899", "1950-03-02", "1974", "1975", "1975-06-01", "1975-06-01T10:00:00Z", "1980", "2020-01-01", "2301"]
+
+
+def lasting(start: str | None, end: str | None) -> Period:
+    return period(start)[0] if start else NEVER, period(end)[1] if end else EVER
+
+
+async def test_periods_of_any_length_and_open_ones(resources: Resources, caller: Caller) -> None:
+    """Shorter and longer than a year, than a life, without start, without end: under every prefix."""
+    pairs = [(start, end) for start, end in product(STARTS, ENDS) if start or end]
+    periods = [(start, end) for start, end in pairs if lasting(start, end)[0] < lasting(start, end)[1]]
+    stored = {}
+    for start, end in periods:
+        said = {name: text for name, text in (("start", start), ("end", end)) if text}
+        encounter = {"resourceType": "Encounter", "period": said}
+        made = await resources.create(caller, "Encounter", Draft(encounter, None, None, Identity()))
+        stored[made.id] = (encounter, lasting(start, end))
+    for prefix, value in product(PREFIXES, ASKED):
+        pairs_asked = [("date", prefix + value), ("_count", "200")]
+        search = parse(pairs_asked, PARAMETERS["Encounter"], lenient=False)
+        expected = {id_ for id_, (_, target) in stored.items() if PREFIXES[prefix](period(value), target)}
+        page = await resources.search(caller, "Encounter", search, None)
+        assert {version.id for version in page.versions} == expected, pairs_asked
+        in_memory = {id_ for id_, (encounter, _) in stored.items() if keys_match(keys_of(encounter), search)}
+        assert in_memory == expected, pairs_asked
+
+
+REFERRING = [
+    "Patient/1",
+    "Patient/1/_history/2",
+    "Patient/2",
+    "Group/1",
+    "http://elsewhere/fhir/Patient/1",
+    "urn:uuid:1",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("subject", "Patient/1", [0, 1]),
+        ("subject", "1", [0, 1, 3]),
+        ("subject", "Group/1", [3]),
+        ("subject", "Group/1,Patient/2", [2, 3]),
+        ("subject:Patient", "1", [0, 1]),
+        ("subject:Patient", "Patient/2", [2]),
+        ("subject:Group", "2", []),
+        ("subject", "http://elsewhere/fhir/Patient/1", [4]),
+        ("subject", "http://elsewhere/fhir/Patient/1/_history/3", [4]),
+        ("subject", "http://here/fhir/Patient/1", [0, 1]),
+        ("subject", "urn:uuid:1", [5]),
+        ("patient", "1", [0, 1]),
+        ("patient", "http://elsewhere/fhir/Patient/1", [4]),
+    ],
+)
+async def test_every_form_of_a_reference(
+    resources: Resources, caller: Caller, name: str, value: str, found: list[int]
+) -> None:
+    flags = [{"resourceType": "Observation", "subject": {"reference": text}} for text in REFERRING]
+    made = [await resources.create(caller, "Observation", Draft(flag, None, None, Identity())) for flag in flags]
+    search = parse([(name, value)], PARAMETERS["Observation"], lenient=False, base="http://here/fhir")
+    page = await resources.search(caller, "Observation", search, None)
+    assert {version.id for version in page.versions} == {made[number].id for number in found}
+    assert [number for number, flag in enumerate(flags) if keys_match(keys_of(flag), search)] == found
+
+
+async def test_a_compartment_and_more_is_one_search(resources: Resources, caller: Caller) -> None:
+    compartment = compartment_criteria("Patient", "1", "Observation")
+    assert compartment
+    of_both = {"subject": {"reference": "Group/1"}, "performer": [{"reference": "Patient/1"}]}
+    observations = [
+        {"resourceType": "Observation", "status": "final", "subject": {"reference": "Patient/1"}},
+        {"resourceType": "Observation", "status": "final", **of_both},
+        {"resourceType": "Observation", "status": "amended", **of_both},
+        {"resourceType": "Observation", "status": "final", "subject": {"reference": "Patient/2"}},
+    ]
+    made = [await resources.create(caller, "Observation", Draft(one, None, None, Identity())) for one in observations]
+    search = parse([("status", "final")], PARAMETERS["Observation"], lenient=False)
+    within = replace(search, criteria=(compartment, *search.criteria))
+    page = await resources.search(caller, "Observation", within, None)
+    assert {version.id for version in page.versions} == {made[0].id, made[1].id}
+
+
+async def test_local_references_are_kept_beside_the_keys(resources: Resources, caller: Caller) -> None:
+    task = {"resourceType": "Task", "for": {"reference": "Patient/1"}, "focus": {"reference": "Task/2/_history/1"}}
+    reference = {**task, "owner": {"reference": "Organization/3"}}
+    made = await resources.create(caller, "Task", Draft(task, None, reference, Identity()))
+    current = await resources.current(caller, "Task", made.id)
+    assert current
+    assert current.document["ix"]["ref"] == ["Organization/3", "Patient/1", "Task/2"]

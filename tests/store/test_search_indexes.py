@@ -25,6 +25,10 @@ def search(**parameters: str) -> Search:
     return parse_search(list(parameters.items()), PARAMETERS["Patient"], lenient=False)
 
 
+def of_encounters(parameters: dict[str, str]) -> Search:
+    return parse_search(list(parameters.items()), PARAMETERS["Encounter"], lenient=False)
+
+
 MANY = 400
 
 
@@ -59,7 +63,24 @@ def population(caller: Caller) -> Iterable[Json]:
         )
         identity = (Identity(), CHECKED)[number % 2]
         draft = Draft(resource, None, None, identity, further_keys(resource, identity))
-        yield version_document(caller, "Patient", f"id{number:04}", draft, None)
+        yield version_document(caller, "Patient", f"id{number:04}", draft, None, "POST")
+
+
+def encounters(caller: Caller) -> Iterable[Json]:
+    """Encounters of whom two have the same patient; from an hour to decades long, every eighth still open."""
+    for number in range(MANY):
+        start = f"{1950 + number // 12 % 60:04}-{number % 12 + 1:02}-{number % 28 + 1:02}"
+        years = (0, 0, 0, 0, 3, 12, 50, None)[number % 8]
+        end = {} if years is None else {"end": f"{int(start[:4]) + years}{start[4:]}T23:00:00Z"}
+        resource = {
+            "resourceType": "Encounter",
+            "meta": {"profile": [f"urn:profile:{number // 3}"]},
+            "subject": {"reference": f"{('Patient', 'Group')[number % 2]}/{number // 4}"},
+            "period": {"start": start, **end},
+        }
+        yield version_document(
+            caller, "Encounter", f"id{number:04}", Draft(resource, None, None, Identity()), None, "POST"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +91,7 @@ async def crowd(mongod: Mongod) -> AsyncIterator[tuple[Database, Caller]]:
     tenants = [Caller(uuid4().hex, "ehr", frozenset({Right.READ})) for _ in range(2)]
     for caller in tenants:
         await database.resources.insert_many(population(caller))
+        await database.resources.insert_many(encounters(caller))
     await database.database.command("profile", 2)
     yield database, tenants[0]
     await database.database.command("profile", 0)
@@ -184,3 +206,55 @@ async def test_counting_uses_an_index_too(crowd: tuple[Database, Caller], parame
     assert "COLLSCAN" not in [stage["stage"] for stage in plan]
     for scan in plan:
         assert scan["stage"] != "IXSCAN" or next(iter(scan["keyPattern"])) == "tenant"
+
+
+ENCOUNTERS = [
+    {"subject": "Patient/7"},
+    {"subject": "7"},
+    {"subject:Group": "7"},
+    {"patient": "7,Patient/8"},
+    {"subject": "http://elsewhere/Patient/7"},
+    {"_profile": "urn:profile:7"},
+    {"date": "1950-05-05"},
+    {"date": "lt1950-03"},
+    {"date": "sa2009-10"},
+    {"date": "eb1950-06"},
+    {"subject": "Patient/7", "date": "ge1900"},
+]
+
+
+@pytest.mark.parametrize("parameters", ENCOUNTERS, ids=str)
+async def test_a_selective_search_by_reference_uri_or_period_reads_little_more_than_it_finds(
+    crowd: tuple[Database, Caller], parameters: dict[str, str]
+) -> None:
+    database, caller = crowd
+    page = await Resources(database).search(caller, "Encounter", of_encounters(parameters), None)
+    explanation = await explained(database, "find")
+    assert "COLLSCAN" not in [stage["stage"] for stage in winning_plan(explanation)]
+    statistics = explanation["executionStats"]
+    assert statistics["nReturned"] == len(page.versions) + page.more
+    assert statistics["totalDocsExamined"] <= 2 * statistics["nReturned"] + 5
+    assert statistics["totalKeysExamined"] <= 3 * statistics["nReturned"] + 25
+
+
+@pytest.mark.parametrize("date", ["ap2026-11", "ge2009-12", "gt2009-12-31", "ge2055"])
+async def test_what_ends_after_a_moment_is_sought_no_further_back_than_it_may_last(
+    crowd: tuple[Database, Caller], date: str
+) -> None:
+    """Each index scan is over one class of durations, and bounded by it; only the open ones start at any time."""
+    database, caller = crowd
+    await Resources(database).search(caller, "Encounter", of_encounters({"date": date}), None)
+    plan = winning_plan(await explained(database, "find"))
+    bounds = [stage["indexBounds"] for stage in plan if stage.get("indexName") == "date"]
+    assert bounds
+    for bound in bounds:
+        (class_, *more), (low, *_) = bound["ix.date.p"], bound["ix.date.low"]
+        assert more or "date|4" in class_ or not low.startswith("[MinKey"), bound
+
+
+async def test_whether_a_resource_is_referenced_is_one_look(crowd: tuple[Database, Caller]) -> None:
+    database, caller = crowd
+    found = await database.resources.find({"tenant": caller.tenant, "ix.ref": "Patient/8"}).to_list()
+    assert {document["type"] for document in found} == {"Encounter"}
+    statistics = (await explained(database, "find"))["executionStats"]
+    assert statistics["totalDocsExamined"] == len(found) == 2

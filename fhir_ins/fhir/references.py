@@ -1,0 +1,49 @@
+"""Literal references. https://hl7.org/fhir/R4/references.html#literal
+
+A reference is local when it names a resource of this server by type and id, `Patient/123`, of a version or not.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_LITERAL = re.compile(
+    r"(?P<unversioned>(?P<base>https?://\S+/)?(?P<local>(?P<type>[A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}))"
+    r"(?:/_history/[A-Za-z0-9\-.]{1,64})?",
+    re.ASCII,
+)
+
+
+def unversioned(reference: str) -> str:
+    """The reference to the resource, whichever version of it is named; any other text as it is."""
+    match = _LITERAL.fullmatch(reference)
+    return match["unversioned"] if match else reference
+
+
+def local_reference(reference: str) -> str | None:
+    """`Type/id` of a local reference, without its version; None of any other."""
+    match = _LITERAL.fullmatch(reference)
+    return match["local"] if match and not match["base"] else None
+
+
+def target_type(reference: Mapping[str, Any]) -> str | None:
+    """The type a Reference tells of its target, by its address or its `type`; None where it tells none."""
+    match = _LITERAL.fullmatch(reference.get("reference") or "")
+    return match["type"] if match else reference.get("type")
+
+
+def local_references(resource: Mapping[str, Any]) -> set[str]:
+    """All local references anywhere in a resource, contained ones included, without versions."""
+    found: set[str] = set()
+    waiting: list[Any] = [resource]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            reference = part.get("reference")
+            if isinstance(reference, str) and (local := local_reference(reference)):
+                found.add(local)
+            part = part.values()
+        for value in part:
+            if type(value) is dict or type(value) is list:
+                waiting.append(value)
+    return found
