@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import Context, base_url
-from fhir_ins.api.keeping import Wish, meant_by
+from fhir_ins.api.keeping import Wish, meant_by, tells_more
 from fhir_ins.api.patients import already_held, draft, over_current
 from fhir_ins.api.responses import resource_response
 from fhir_ins.api.tasks import requested, task_draft
@@ -30,7 +30,8 @@ async def deferred_with_patient(
     """Store a Patient with these traits and have INSi asked about it later, unless a call for the same ones waits.
 
     `start` is the Patient the caller gave, if any, and `traits` are some that INSi takes. Where the Patient of the call
-    that waits has become another person meanwhile, or is deleted, that call goes on waiting beside this one.
+    that waits has become another person meanwhile, or is deleted, that call goes on waiting beside this one; so it does
+    where this Patient tells more than that one, for homonyms have the same traits.
     """
     key = context.deferred.key_of_traits(caller.tenant, traits)
     assert key is not None  # noqa: S101 - the traits were judged before INSi was asked in vain
@@ -41,8 +42,12 @@ async def deferred_with_patient(
 
     async def attempt() -> WaitingCall:
         found = await context.deferred.waiting(caller, key)
-        if found and await meant_by(context, caller, traits, found):
+        meant = await meant_by(context, caller, traits, found) if found else None
+        if found and meant and not tells_more(start.patient, meant):
             return _asking_no_less(found, call)
+        if meant:  # somebody else, for all we know: each waits for itself
+            own = replace(call, key=DeferredCalls.key_of_patient(first.id))
+            return await _stored(context, caller, own, [first])
         aside = [context.deferred.moved(found)] if found else []
         return await _stored(context, caller, call, [first], *aside)
 

@@ -60,6 +60,9 @@ class Attachment:
     changed: bool
 
 
+_TRAITS_STAND_IN = frozenset({"resourceType", "meta", "name", "gender", "birthDate", "extension"})
+
+
 def traits_to_ask(known: Known) -> Traits:
     """The traits INSi is asked about a stored Patient with: INSi's own as received, else the Patient's."""
     return known.identity.obtained.traits if known.identity.obtained else traits_of(known.patient)
@@ -81,7 +84,7 @@ async def kept_where_it_belongs(
         if holder is None:  # a NIA may have become a NIR
             holder, by_active = await context.resources.holder(caller, new.history), False
         if holder is None:
-            holder, by_active = await _waiting_patient(context, caller, asked), True
+            holder, by_active = await _waiting_patient(context, caller, asked, start.patient), True
         try:
             if holder is not None:
                 found = Found(fresh, new, differing, by_active)
@@ -161,18 +164,36 @@ async def _kept_on_holder(context: Context, caller: Caller, wish: Wish, holder: 
     return await _refreshed(context, caller, current, made)
 
 
-async def _waiting_patient(context: Context, caller: Caller, asked: Traits) -> str | None:
-    """The id of the Patient stored when a call with these traits was deferred, while that waits."""
+async def _waiting_patient(context: Context, caller: Caller, asked: Traits, sent: Json) -> str | None:
+    """The id of the Patient stored when a call with these traits was deferred, while that waits.
+
+    None where the Patient `sent` tells more than that one.
+    """
     key = context.deferred.key_of_traits(caller.tenant, asked)
     call = await context.deferred.waiting(caller, key) if key else None
-    return call.patient if call and await meant_by(context, caller, asked, call) else None
+    meant = await meant_by(context, caller, asked, call) if call else None
+    return call.patient if call and meant and not tells_more(sent, meant) else None
 
 
-async def meant_by(context: Context, caller: Caller, traits: Traits, call: WaitingCall) -> bool:
-    """Whether these traits, by which a call was deferred, are still those of its Patient, and INSi may be asked."""
+async def meant_by(context: Context, caller: Caller, traits: Traits, call: WaitingCall) -> Json | None:
+    """The Patient of a call that was deferred by these traits, while they are still its own and INSi may be asked."""
     current = await context.resources.current(caller, "Patient", call.patient)
     known = known_patient(current) if current else None
-    return known is not None and not known.identity.blocked and not _discrepancies(traits, traits_to_ask(known))
+    if known is None or known.identity.blocked or _discrepancies(traits, traits_to_ask(known)):
+        return None
+    return known.patient
+
+
+def tells_more(sent: Json, stored: Json) -> bool:
+    """Whether a Patient that was sent may be somebody else than a stored one with the same traits, or says more.
+
+    INSi has not said that they are one person. They are one record where the one sent has identifiers, all of which
+    the other has too, or has nothing but the traits that were asked.
+    """
+    own = {(found.get("system"), found.get("value")) for found in sent.get("identifier", ())}
+    if own:
+        return not own <= {(found.get("system"), found.get("value")) for found in stored.get("identifier", ())}
+    return not sent.keys() <= _TRAITS_STAND_IN
 
 
 async def _refreshed(context: Context, caller: Caller, current: Current, made: Attachment) -> Kept:

@@ -39,16 +39,20 @@ def credentials_of_organisation(question: Question, emetteur: str, now: datetime
 
 def credentials_of_professional(question: Question, assertion: bytes, now: datetime) -> Credentials | Fault:
     """With a CPx card: the AssertionPS, and the Vitale assertion if the question has one."""
-    professional = _judged(
-        assertion, "AssertionPS", PS_LIFETIME, now, "is more than an hour old: sign a new one with the card"
-    )
-    if isinstance(professional, Fault):
-        return professional
-    if _nir(professional.name_id):
+    own = professional(assertion, now)
+    if isinstance(own, Fault):
+        return own
+    vitale = _vitale(question, now)
+    return vitale if isinstance(vitale, Fault) else Credentials(own.name_id, (own.xml, *vitale))
+
+
+def professional(assertion: bytes, now: datetime) -> Assertion | Fault:
+    """An AssertionPS that may be sent, or why it may not."""
+    own = _judged(assertion, "AssertionPS", PS_LIFETIME, now, "is more than an hour old: sign a new one with the card")
+    if not isinstance(own, Fault) and _nir(own.name_id):
         # as Emetteur it would go out in the name of a patient
         return Fault(FaultKind.REQUEST, "What was given as AssertionPS names a patient, as a Vitale assertion does.")
-    vitale = _vitale(question, now)
-    return vitale if isinstance(vitale, Fault) else Credentials(professional.name_id, (professional.xml, *vitale))
+    return own
 
 
 def _vitale(question: Question, now: datetime) -> tuple[bytes, ...] | Fault:

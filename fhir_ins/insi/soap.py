@@ -27,6 +27,7 @@ from fhir_ins.insi.credentials import (
     Credentials,
     credentials_of_organisation,
     credentials_of_professional,
+    professional,
 )
 from fhir_ins.insi.envelope import CallingSoftware, RequestBuilder, RequestIds
 from fhir_ins.insi.port import Call, Exchange, Fault, FaultKind, Found, Outcome, Question, Requester, Verify, Witness
@@ -188,11 +189,15 @@ class SoapAdapter:
             return requester.assertion
         try:
             async with asyncio.timeout(within):
-                return await source.assertion(requester)
+                given = await source.assertion(requester)
         except Exception as error:
             _log.warning("insi_assertion_failed", tenant=requester.tenant, error=type(error).__name__)
             text = f"The source of assertions gave none ({type(error).__name__}): INSi was not asked."
             return Fault(FaultKind.CONFIGURATION, text)
+        judged = professional(given, self._clock())
+        if isinstance(judged, Fault):  # the caller cannot help it
+            return replace(judged, kind=FaultKind.CONFIGURATION, text=f"From the source of assertions: {judged.text}")
+        return given
 
     def _credentials(self, question: Question, assertion: bytes | None) -> Credentials | Fault:
         if self._emetteur is not None:

@@ -179,6 +179,24 @@ async def test_the_same_call_waits_once(away: httpx.AsyncClient) -> None:
     assert await deferred(away, PEOPLE[1]) != first
 
 
+async def test_homonyms_wait_each_for_themselves(away: httpx.AsyncClient, back: Back) -> None:
+    """INSi has not said that two records with the same traits are one person; their identifiers say they are two."""
+
+    def of(ipp: str) -> Json:
+        sent = patient(identifier=[{"system": "urn:oid:1.2.250.1.999.1", "value": ipp}])
+        flag = {"name": "defer", "valueBoolean": True}
+        return {"resourceType": "Parameters", "parameter": [{"name": "patient", "resource": sent}, flag]}
+
+    first, second = await deferred(away, of("IPP-111")), await deferred(away, of("IPP-222"))
+    assert first != second
+    assert await deferred(away, of("IPP-111")) == first
+    numbers = [found["identifier"][0]["value"] for found in await patients(away)]
+    assert sorted(numbers) == ["IPP-111", "IPP-222"]
+    fhir = await back()
+    results = [outputs(await ended(fhir, path), "result") for path in (first, second)]
+    assert results[0] == ["found"]
+
+
 @pytest.mark.parametrize("become", ["another person", "deleted", "doubtful"])
 async def test_a_call_is_not_the_same_once_its_patient_is_another(
     away: httpx.AsyncClient, back: Back, become: str

@@ -142,7 +142,7 @@ async def test_a_source_that_gives_an_old_assertion_makes_no_call(wire, connect)
     source = Source(await signed(age=timedelta(hours=2)))
     insi = connect(endpoint=wire.one_way().answers(200, FOUND), certificate=None, assertions=source, now=NOW)
     call = await insi.ask(BY_TRAITS, WHO, within=20)
-    assert (call.outcome.kind, wire.requests) == (FaultKind.EXPIRED, [])
+    assert (call.outcome.kind, wire.requests) == (FaultKind.CONFIGURATION, [])
 
 
 @pytest.mark.parametrize(
