@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from languages import said_in_french_too
 from servers import SANDBOX_RIGHTS, StartServer, serving
 
 from fhir_ins.security.caller import Right
@@ -72,7 +73,10 @@ async def start_server(settings: Settings) -> AsyncIterator[StartServer]:
 
         async def start(**changes: object) -> httpx.AsyncClient:
             url = await stack.enter_async_context(serving(Settings(**{**settings.model_dump(), **changes})))
-            client = httpx.AsyncClient(base_url=url, timeout=30, verify=False)  # no TLS: no context to make for each
+            # no TLS: no context to make for each
+            client = httpx.AsyncClient(
+                base_url=url, timeout=30, verify=False, event_hooks={"response": [said_in_french_too]}
+            )
             return await stack.enter_async_context(client)
 
         yield start

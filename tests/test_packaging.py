@@ -30,6 +30,7 @@ def test_the_wheel_carries_our_artifacts_and_tables(tmp_path: Path) -> None:
         "fhir_ins/artifacts/profiles/examples/Patient-qualifiee.json",
         "fhir_ins/artifacts/capability/capability-statement.json",
         "fhir_ins/fhir/definitions/r4.json",
+        "fhir_ins/api/languages/fr.json",
         "fhir_ins/fhir/definitions/r4-profiles.json",
         "fhir_ins/frcore/definitions/fr-core-2.1.0.json",
         "fhir_ins/frcore/definitions/fr-core-2.2.0.json",

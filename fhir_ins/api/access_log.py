@@ -7,11 +7,11 @@ import time
 from uuid import uuid4
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhir_ins.api.responses import resource_response
+from fhir_ins.api.responses import in_language, resource_response
 from fhir_ins.fhir.outcome import Issue, operation_outcome
 from fhir_ins.log import places
 
@@ -49,7 +49,7 @@ class AccessLog:
                 at=places(error.__traceback__),
             )
             if not status:
-                await _our_fault()(scope, receive, observed)
+                await in_language(Request(scope), _our_fault())(scope, receive, observed)
         finally:
             _log.info(
                 "request",

@@ -46,7 +46,12 @@ def of_type(resource: dict[str, Any], *types: str) -> dict[str, Any]:
     """The resource, of one of these types. Raises BadRequest."""
     if resource.get("resourceType") not in types:
         wanted = " or ".join(types)
-        raise BadRequest(f"The body must be a {wanted}: set resourceType to it.", "resourceType", code="structure")
+        raise BadRequest(
+            f"The body must be a {wanted}: set resourceType to it.",
+            "resourceType",
+            code="structure",
+            message="MSG_RESOURCE_TYPE_MISMATCH",
+        )
     return resource
 
 

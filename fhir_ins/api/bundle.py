@@ -15,7 +15,7 @@ from fhir_ins.api.body import bounded_body, of_type, parsed
 from fhir_ins.api.context import base_url, context_of
 from fhir_ins.api.entries import entries_of
 from fhir_ins.api.entry_requests import answered
-from fhir_ins.api.responses import json_response
+from fhir_ins.api.responses import OUTCOME, json_response
 from fhir_ins.api.transaction import carried_out
 from fhir_ins.fhir.outcome import BadRequest, TooLarge
 from fhir_ins.fhir.structure import validate
@@ -68,7 +68,7 @@ def shown(response: Response) -> bytes:
     body = bytes(response.body)
     if not body:
         return orjson.dumps({"response": said})
-    if body.startswith(b'{"resourceType":"OperationOutcome"') and (response.status_code >= 400 or "etag" in headers):
+    if body.startswith(OUTCOME) and (response.status_code >= 400 or "etag" in headers):
         return b'{"response":%b,"outcome":%b}}' % (orjson.dumps(said)[:-1], body)
     return b'{"resource":%b,"response":%b}' % (body, orjson.dumps(said))
 

@@ -31,7 +31,8 @@ def require_version(expected: int | None, number: int) -> None:
     """Raise PreconditionFailed when the current version is not the expected one."""
     if expected is not None and expected != number:
         raise PreconditionFailed(
-            f'The resource is at version {number}, not {expected}: read it again and send If-Match: W/"{number}".'
+            f'The resource is at version {number}, not {expected}: read it again and send If-Match: W/"{number}".',
+            message="MSG_VERSION_AWARE_CONFLICT",
         )
 
 

@@ -48,6 +48,7 @@ def condition(request: Request, caller: Caller, type_: str, query: str) -> Condi
         raise BadRequest(
             f"A condition is needed: search parameters that one {type_} matches, such as identifier=system|value.",
             code="required",
+            message="SEARCH_NONE",
         )
     return Condition(type_, search, _locks(request, caller, type_, search))
 
@@ -67,6 +68,7 @@ def one_of(found: tuple[Version, ...]) -> Version | None:
             "Several resources match the condition, so which one is meant is not known: nothing was done. Narrow the "
             "condition, or name the resource by its id.",
             code="multiple-matches",
+            message="SEARCH_MULTIPLE",
         )
     return found[0] if found else None
 

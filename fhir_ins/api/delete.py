@@ -50,6 +50,7 @@ async def conditional_delete(request: Request) -> Response:
             raise PreconditionFailed(
                 f"More than {MOST_DELETED} resources match: nothing was deleted. Narrow the condition.",
                 code="too-costly",
+                message="DELETE_MULTIPLE_MATCHES",
             )
         if not several:
             one_of(found)

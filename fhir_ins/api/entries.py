@@ -69,8 +69,10 @@ def _entry(place: str, found: Json, base: str) -> Entry:
         raise BadRequest("An entry of a batch or transaction needs its request.", f"{place}.request", code="required")
     method, resource = asked["method"], found.get("resource")
     if (resource is None) == (method in ("POST", "PUT", "PATCH")) and not _is_bare(method, asked["url"]):
-        need = "needs" if resource is None else "takes no"
-        raise BadRequest(f"A {method} {need} resource in its entry.", f"{place}.resource", code="required")
+        text = f"A {method} needs a resource in its entry."
+        if resource is not None:
+            text = f"A {method} takes no resource in its entry."
+        raise BadRequest(text, f"{place}.resource", code="required")
     path, _, query = asked["url"].removeprefix(f"{base}/").partition("?")
     if ":" in path or not path.strip("/"):
         raise BadRequest(

@@ -13,6 +13,7 @@ from fhir_ins.api.body import SENT
 from fhir_ins.api.context import BASE
 from fhir_ins.api.entries import Entry
 from fhir_ins.api.errors import on_database_error, on_fhir_error
+from fhir_ins.api.responses import ENTRY
 from fhir_ins.fhir.outcome import FhirError, Issue, NotFound, placed
 
 _PASSED_ON = (b"authorization", b"prefer", b"accept-language")
@@ -20,12 +21,13 @@ _PASSED_ON = (b"authorization", b"prefer", b"accept-language")
 
 async def answered(request: Request, entry: Entry) -> Response:
     """The answer to one entry of a batch, a failure included."""
+    part = Request({**request.scope, ENTRY: True}, request.receive)
     try:
-        return await asked(request, entry)
+        return await asked(part, entry)
     except FhirError as error:
-        return await on_fhir_error(request, error)
+        return await on_fhir_error(part, error)
     except PyMongoError as error:
-        return await on_database_error(request, error)
+        return await on_database_error(part, error)
 
 
 async def asked(request: Request, entry: Entry, more: Mapping[str, Any] | None = None) -> Response:
@@ -49,7 +51,9 @@ def _matched(routes: Iterable[BaseRoute], scope: dict[str, Any]) -> tuple[Route,
         match, found = route.matches(scope)
         if match is Match.FULL and isinstance(route, Route):
             return route, {**scope, **found}
-    raise NotFound("This address is not one of this server: [base]/metadata says what it serves.")
+    raise NotFound(
+        "This address is not one of this server: [base]/metadata says what it serves.", message="MSG_NO_MODULE"
+    )
 
 
 def _scope(request: Request, entry: Entry) -> dict[str, Any]:
@@ -61,6 +65,7 @@ def _scope(request: Request, entry: Entry) -> dict[str, Any]:
     path = f"{BASE}/{entry.path}"
     return {
         **request.scope,
+        ENTRY: True,
         "method": entry.method,
         "path": path,
         "raw_path": path.encode(),

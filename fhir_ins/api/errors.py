@@ -13,13 +13,14 @@ from starlette.responses import Response
 from fhir_ins.api.context import base_url
 from fhir_ins.api.negotiation import answer_format
 from fhir_ins.api.responses import FORMAT, rendered, resource_response
-from fhir_ins.fhir.outcome import FhirError, Issue, operation_outcome
+from fhir_ins.fhir.outcome import MESSAGES, FhirError, Issue, operation_outcome
 
 Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
 
 _log = structlog.get_logger()
 _AWAY = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
 _CODES = {404: "not-found", 405: "not-supported"}
+_MESSAGES = {404: "MSG_NO_MODULE", 405: "MSG_OP_NOT_ALLOWED"}
 
 
 async def on_fhir_error(request: Request, error: Exception) -> Response:
@@ -34,7 +35,9 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         404: f"This address is not one of this server: {base_url(request)}/metadata says what it serves.",
         405: f"This method is not offered here: {base_url(request)}/metadata says what is.",
     }.get(error.status_code, "The request cannot be answered.")
-    issue = Issue(_CODES.get(error.status_code, "processing"), text)
+    message = _MESSAGES.get(error.status_code)
+    codings = ({"system": MESSAGES, "code": message},) if message else ()
+    issue = Issue(_CODES.get(error.status_code, "processing"), text, codings=codings)
     return _outcome(request, [issue], error.status_code, error.headers)
 
 
@@ -46,7 +49,10 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     _log.error("mongodb_unavailable", error=type(error).__name__)
     text = "MongoDB does not answer. Try again later."
     if request.method != "GET":
-        text += " Whether this request was carried out is not known: look before repeating it."
+        text = (
+            "MongoDB does not answer. Try again later."
+            " Whether this request was carried out is not known: look before repeating it."
+        )
     issue = Issue("transient", text)
     return _outcome(request, [issue], 503, {"Retry-After": "5"})
 

@@ -49,7 +49,7 @@ async def conditional_patch(request: Request) -> Response:
         inside = part_of(request, resources)
         found = one_of(await matches(inside, caller, asked))
         if found is None:
-            raise NotFound(f"No {type_} matches the condition: there is nothing to patch.")
+            raise NotFound(f"No {type_} matches the condition: there is nothing to patch.", message="MSG_NO_MATCH")
         return await _patched(inside, caller, (type_, found.id), change)
 
     wrote = await context_of(request).resources.atomically(work)

@@ -12,14 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.context import base_url
+from fhir_ins.api.language import FRENCH, in_french, language_of
 from fhir_ins.api.negotiation import Format
 from fhir_ins.fhir.json import parse, serialise
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.xml import serialise_xml
 from fhir_ins.store.versions import Version
 
-PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization, Accept"}
+PRIVATE = {"Cache-Control": "no-store", "Vary": "Authorization, Accept, Accept-Language"}
 FORMAT = "fhir_ins.format"  # the key of a request's scope under which the format of its answer stands
+ENTRY = "fhir_ins.entry"  # the key of a request's scope that marks it as an entry of a Bundle, which is JSON
+OUTCOME = b'{"resourceType":"OperationOutcome"'  # how our outcomes start
 
 _JSON = f"{Format.JSON}; charset=utf-8"
 _XML = f"{Format.XML}; charset=utf-8"
@@ -51,8 +54,11 @@ def location(request: Request, version: Version) -> str:
 
 
 def rendered(request: Request, response: Response) -> Response:
-    """The response in the format that was asked for. Raises BadRequest for a `_pretty` that is none."""
+    """The response in the language and format that was asked for. Raises BadRequest for a `_pretty` that is none."""
     if response.headers.get("content-type") != _JSON or not response.body:
+        return response
+    response = in_language(request, response)
+    if ENTRY in request.scope:
         return response
     pretty = _is_pretty(request)
     format_ = request.scope.get(FORMAT, Format.JSON)
@@ -60,10 +66,20 @@ def rendered(request: Request, response: Response) -> Response:
         return response
     resource = parse(bytes(response.body))
     body = serialise_xml(resource, pretty=pretty) if format_ is Format.XML else serialise(resource, pretty=pretty)
-    headers = {
-        name: value for name, value in response.headers.items() if name not in ("content-type", "content-length")
-    }
-    return Response(body, response.status_code, headers, _XML if format_ is Format.XML else _JSON)
+    return Response(body, response.status_code, _kept_headers(response), _XML if format_ is Format.XML else _JSON)
+
+
+def in_language(request: Request, response: Response) -> Response:
+    """An OperationOutcome in French, where Accept-Language prefers it; anything else as it is."""
+    body = bytes(response.body)
+    if not body.startswith(OUTCOME) or language_of(request) != FRENCH:
+        return response
+    headers = {**_kept_headers(response), "Content-Language": FRENCH}
+    return resource_response(in_french(parse(body)), response.status_code, headers)
+
+
+def _kept_headers(response: Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name not in ("content-type", "content-length")}
 
 
 def _is_pretty(request: Request) -> bool:

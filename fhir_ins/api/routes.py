@@ -104,7 +104,11 @@ def _offered_here(request: Request, offered: dict[str, _Offer]) -> dict[str, _Of
     served = context_of(request).served
     interactions = served.of(request.path_params["type"])
     if not interactions or not served.of(request.path_params.get("compartment", "Patient")):
-        raise NotFound("This server has no resources of this type: see [base]/metadata.", code="not-supported")
+        raise NotFound(
+            "This server has no resources of this type: see [base]/metadata.",
+            code="not-supported",
+            message="MSG_UNKNOWN_TYPE",
+        )
     return {
         method: offer
         for method, offer in offered.items()

@@ -116,7 +116,11 @@ def _by_condition(entry: Entry, found: Version | None) -> Settled:
 
 def _served(request: Request, entry: Entry) -> str:
     if not context_of(request).served.of(entry.type or ""):
-        raise BadRequest("This server has no resources of this type: see [base]/metadata.", code="not-supported")
+        raise BadRequest(
+            "This server has no resources of this type: see [base]/metadata.",
+            code="not-supported",
+            message="MSG_UNKNOWN_TYPE",
+        )
     return str(entry.type)
 
 
@@ -140,5 +144,6 @@ def _refuse_overlaps(settled: Sequence[Settled]) -> None:
                 f"{one.target} is written by {seen[one.target].place} already: a transaction writes a resource once.",
                 one.entry.place,
                 code="invalid",
+                message="MSG_TRANSACTION_DUPLICATE_ID",
             )
         seen[one.target] = one.entry

@@ -89,7 +89,9 @@ async def _matched(request: Request, caller: Caller, entry: Entry, address: str)
             raise BadRequest("A reference by a condition names a type of this server: see [base]/metadata.")
         found = one_of(await matches(request, caller, condition(request, caller, type_, parts["query"])))
         if found is None:
-            raise PreconditionFailed(f"No {type_} matches the condition of a reference: create it first.")
+            raise PreconditionFailed(
+                f"No {type_} matches the condition of a reference: create it first.", message="MSG_NO_MATCH"
+            )
     except FhirError as error:
         error.issues = tuple(placed(issue, f"{entry.place}.resource", "") for issue in error.issues)
         raise

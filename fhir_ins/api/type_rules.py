@@ -6,11 +6,13 @@ not carry a matricule.
 
 from starlette.requests import Request
 
-from fhir_ins.api.context import context_of
+from fhir_ins.api.context import base_url, context_of
 from fhir_ins.api.patients import draft, known_patient, without_server_elements, writer
 from fhir_ins.api.tasks import is_ours
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.outcome import Unprocessable
+from fhir_ins.fhir.references import made_local
+from fhir_ins.fhir.views import is_subsetted
 from fhir_ins.frcore.carriers import misplaced_elsewhere, without_telling_narrative
 from fhir_ins.frcore.elements import Json
 from fhir_ins.frcore.known import Known
@@ -29,6 +31,8 @@ def drafted(request: Request, caller: Caller, body: Json, over: Current | None, 
     the place and the remedy.
     """
     context = context_of(request)
+    body = made_local(body, base_url(request))
+    _refuse_partial(body)
     if body["resourceType"] == "Patient":
         before = _patient_before(over) if over else None
         known = written(body, before, writer(request, caller, version_known=version_known))
@@ -60,6 +64,15 @@ def refuse_the_servers_own(body: Json | None, over: Current | None) -> None:
             "A Task of this code tells of a call that the server makes itself, and only the server writes it: delete "
             "it to withdraw the call, or give your own Task another code.",
             "Task.code",
+        )
+
+
+def _refuse_partial(body: Json) -> None:
+    """https://hl7.org/fhir/R4/search.html#summary: what was left out of a view must not be lost by writing it back."""
+    if is_subsetted(body):
+        raise Unprocessable(
+            "This is a part of a resource (its tag is SUBSETTED): read the whole one, change that, and send it.",
+            f"{body['resourceType']}.meta.tag",
         )
 
 

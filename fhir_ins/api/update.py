@@ -25,7 +25,12 @@ async def update(request: Request) -> Response:
     expected = expected_version(request)
     resource = await resource_body(request, type_)
     if resource.get("id") != id_:
-        raise BadRequest("The body's id must be the one of the URL: set id to it.", f"{type_}.id", code="value")
+        raise BadRequest(
+            "The body's id must be the one of the URL: set id to it.",
+            f"{type_}.id",
+            code="value",
+            message="MSG_RESOURCE_ID_MISMATCH",
+        )
     body = without_server_elements(resource)
     wrote = await written_over(request, caller, (type_, id_), expected, lambda _: body)
     return written_response(request, wrote.version, wrote.status)
@@ -49,7 +54,7 @@ async def conditional_update(request: Request) -> Response:
             return Wrote(await created(inside, caller, body), 201)
         if found is not None and named not in (None, found.id):
             text = f"The condition matches {type_}/{found.id}, the body is another: leave its id out, or set it so."
-            raise BadRequest(text, f"{type_}.id", code="value")
+            raise BadRequest(text, f"{type_}.id", code="value", message="MSG_RESOURCE_ID_MISMATCH")
         target = (type_, found.id if found else str(named))
         return await written_over(inside, caller, target, expected, lambda _: body)
 

@@ -105,7 +105,7 @@ def _pointer(named: str, member: str, text: Any) -> Pointer:
     """The tokens of a JSON Pointer. https://www.rfc-editor.org/rfc/rfc6901"""
     if not isinstance(text, str) or (text and text[0] != "/") or _UNKNOWN_ESCAPE.search(text):
         form = "it starts with / (unless empty), and has ~ only as ~0 for ~ and ~1 for /."
-        raise BadRequest(f"The {member} of {named[0].lower()}{named[1:]} is no JSON Pointer: {form}", code="value")
+        raise BadRequest(f"{named}: its {member} is no JSON Pointer: {form}", code="value")
     tokens = text.split("/")[1:]
     if len(tokens) > MAXIMUM_DEPTH:
         raise BadRequest(f"{named} goes deeper than {MAXIMUM_DEPTH} levels: no resource is so deep.", code="structure")

@@ -37,11 +37,19 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": [issue.as_json() for issue in issues]}
 
 
+MESSAGES = "http://terminology.hl7.org/CodeSystem/operation-outcome"
+
+
 class FhirError(Exception):
-    """A request that ends in an OperationOutcome. `headers` join those of the response."""
+    """A request that ends in an OperationOutcome. `headers` join those of the response.
+
+    `message` is the code of R4's own list of messages that says the same, for details.coding, where there is one.
+    https://hl7.org/fhir/R4/codesystem-operation-outcome.html
+    """
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "invalid"
+    message: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -49,10 +57,13 @@ class FhirError(Exception):
         expression: str | None = None,
         *,
         code: str | None = None,
+        message: str | None = None,
         **headers: str,
     ) -> None:
         if isinstance(text, str):
-            self.issues: tuple[Issue, ...] = (Issue(code or self.code, text, expression),)
+            said = message or self.message
+            codings = ({"system": MESSAGES, "code": said},) if said else ()
+            self.issues: tuple[Issue, ...] = (Issue(code or self.code, text, expression, codings=codings),)
         else:
             self.issues = tuple(text)
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -91,11 +102,13 @@ class Forbidden(FhirError):
 class NotFound(FhirError):
     status = 404
     code = "not-found"
+    message = "MSG_NO_EXIST"
 
 
 class MethodNotAllowed(FhirError):
     status = 405
     code = "not-supported"
+    message = "MSG_OP_NOT_ALLOWED"
 
 
 class NotAcceptable(FhirError):
@@ -111,6 +124,7 @@ class Conflict(FhirError):
 class Gone(FhirError):
     status = 410
     code = "deleted"
+    message = "MSG_DELETED"
 
 
 class PreconditionFailed(FhirError):

@@ -251,7 +251,7 @@ _id = _matching(r"[A-Za-z0-9.-]{1,64}", "An id is 1 to 64 letters, digits, hyphe
 _uri = _unspaced(rf"{_VISIBLE}+", "A URI has no spaces or control characters and is not empty.")
 _date_text = "A date is YYYY, YYYY-MM or YYYY-MM-DD."
 _instant_text = "An instant is YYYY-MM-DDThh:mm:ss with a zone (Z or +hh:mm); fractions of seconds may follow."
-_date_time_text = f"{_date_text[:-1]}, or has a time with its zone: YYYY-MM-DDThh:mm:ss+hh:mm."
+_date_time_text = "A dateTime is YYYY, YYYY-MM or YYYY-MM-DD, or has a time with its zone: YYYY-MM-DDThh:mm:ss+hh:mm."
 
 PRIMITIVES: Mapping[str, Check] = {
     "base64Binary": base64,

@@ -4,7 +4,7 @@ A reference is local when it names a resource of this server by type and id, `Pa
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _LITERAL = re.compile(
@@ -34,16 +34,42 @@ def target_type(reference: Mapping[str, Any]) -> str | None:
 
 def local_references(resource: Mapping[str, Any]) -> set[str]:
     """All local references anywhere in a resource, contained ones included, without versions."""
-    found: set[str] = set()
+    return {local for address in _addresses(resource) if (local := local_reference(address))}
+
+
+def made_local(resource: dict[str, Any], base: str) -> dict[str, Any]:
+    """The resource with its references to resources below `base`, our own address, made local."""
+    if not any(_below(address, base) for address in _addresses(resource)):
+        return resource
+    return {name: _made_local(child, base) for name, child in resource.items()}
+
+
+def _made_local(value: Any, base: str) -> Any:
+    if isinstance(value, list):
+        return [_made_local(item, base) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _made_local(child, base) for name, child in value.items()}
+    if isinstance(address := value.get("reference"), str) and (local := _below(address, base)):
+        made["reference"] = local
+    return made
+
+
+def _below(address: str, base: str) -> str | None:
+    """The local reference that an absolute one below `base` is; None of any other."""
+    local = address.removeprefix(base + "/")
+    return local if local != address and local_reference(local) else None
+
+
+def _addresses(resource: Mapping[str, Any]) -> Iterator[str]:
+    """What each Reference in a resource holds as its address."""
     waiting: list[Any] = [resource]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
-            reference = part.get("reference")
-            if isinstance(reference, str) and (local := local_reference(reference)):
-                found.add(local)
+            if isinstance(address := part.get("reference"), str):
+                yield address
             part = part.values()
         for value in part:
             if type(value) is dict or type(value) is list:
                 waiting.append(value)
-    return found

@@ -91,7 +91,9 @@ def parse(
         elif lenient:
             continue
         else:
-            raise BadRequest(_unknown(name, parameters), code="not-supported")
+            known = name.partition(":")[0] in parameters
+            message = "MSG_PARAM_MODIFIER_INVALID" if known else "MSG_PARAM_UNKNOWN"
+            raise BadRequest(_unknown(name, parameters), code="not-supported", message=message)
         applied.append((name, value))
     return Search(tuple(criteria), count, tuple(applied))
 
@@ -140,7 +142,9 @@ def _criterion(asked: _Asked, value: str, base: str | None) -> Criterion:
             f"The search parameter {parameter.name} takes {GREATEST_LIST} values at most.", code="too-costly"
         )
     if not all(alternatives):
-        raise BadRequest(f"The search parameter {parameter.name} has an empty value.", code="value")
+        raise BadRequest(
+            f"The search parameter {parameter.name} has an empty value.", code="value", message="MSG_PARAM_INVALID"
+        )
     if parameter.kind is Kind.REFERENCE:
         return Criterion((parameter,), tuple(_reference(asked, _unescape(one), base) for one in alternatives))
     return Criterion((parameter,), tuple(_value(parameter, alternative) for alternative in alternatives))

@@ -53,12 +53,16 @@ def with_elements(resource: dict[str, Any], names: Sequence[str]) -> dict[str, A
     return _subsetted(view if "contained" in names else _with_contained(resource, view, dict))
 
 
+def is_subsetted(resource: Mapping[str, Any]) -> bool:
+    """Whether a valid resource says of itself, by its tag, that it is not whole."""
+    return any(SUBSETTED.items() <= tag.items() for tag in resource.get("meta", {}).get("tag", ()))
+
+
 def _subsetted(view: Json) -> Json:
     """The view with its tag; a `meta` that is new stands where R4 has it, after the id."""
     meta = view.get("meta", {})
-    tags = meta.get("tag", [])
-    if not any(SUBSETTED.items() <= tag.items() for tag in tags):
-        meta = meta | {"tag": [*tags, dict(SUBSETTED)]}
+    if not is_subsetted(view):
+        meta = meta | {"tag": [*meta.get("tag", []), dict(SUBSETTED)]}
     first: Json = {name: view[name] for name in ("resourceType", "id") if name in view}
     return {**first, "meta": meta, **{name: value for name, value in view.items() if name not in (*first, "meta")}}
 

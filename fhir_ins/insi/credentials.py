@@ -48,7 +48,8 @@ def credentials_of_professional(question: Question, assertion: bytes, now: datet
 
 def professional(assertion: bytes, now: datetime) -> Assertion | Fault:
     """An AssertionPS that may be sent, or why it may not."""
-    own = _judged(assertion, "AssertionPS", PS_LIFETIME, now, "is more than an hour old: sign a new one with the card")
+    too_old = "The AssertionPS is more than an hour old: sign a new one with the card. INSi was not asked."
+    own = _judged(assertion, "AssertionPS", PS_LIFETIME, now, too_old)
     if not isinstance(own, Fault) and _nir(own.name_id):
         # as Emetteur it would go out in the name of a patient
         return Fault(FaultKind.REQUEST, "What was given as AssertionPS names a patient, as a Vitale assertion does.")
@@ -58,13 +59,8 @@ def professional(assertion: bytes, now: datetime) -> Assertion | Fault:
 def _vitale(question: Question, now: datetime) -> tuple[bytes, ...] | Fault:
     if not isinstance(question, ByVitale) or question.assertion is None:
         return ()
-    vitale = _judged(
-        question.assertion,
-        "Vitale assertion",
-        VITALE_LIFETIME,
-        now,
-        "is more than twenty minutes old: read the card again",
-    )
+    too_old = "The Vitale assertion is more than twenty minutes old: read the card again. INSi was not asked."
+    vitale = _judged(question.assertion, "Vitale assertion", VITALE_LIFETIME, now, too_old)
     if isinstance(vitale, Fault):
         return vitale
     return _swapped(vitale, question) or (vitale.xml,)
@@ -76,7 +72,7 @@ def _judged(content: bytes, name: str, lifetime: timedelta, now: datetime, too_o
     except Malformed as why:
         return Fault(FaultKind.REQUEST, f"The {name} was not sent, and INSi not asked: {why}.")
     if assertion.expired(lifetime, now):
-        return Fault(FaultKind.EXPIRED, f"The {name} {too_old}. INSi was not asked.")
+        return Fault(FaultKind.EXPIRED, too_old)
     if assertion.from_the_future(now):
         return Fault(
             FaultKind.REQUEST,

@@ -197,3 +197,26 @@ async def test_odd_but_legal_shapes_are_answered(fhir: httpx.AsyncClient) -> Non
     mixed = {**lone, "meta": {"profile": [None, claim], "_profile": [*lone["meta"]["_profile"], None]}}
     again = await fhir.post("/Patient", json=mixed)
     assert (await fhir.put(f"/Patient/{again.json()['id']}", json=again.json())).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status", "message"),
+    [
+        ("GET", "/Patient/unknown", 404, "MSG_NO_EXIST"),
+        ("GET", "/Account/1", 404, "MSG_UNKNOWN_TYPE"),
+        ("GET", "/nowhere/at/all", 404, "MSG_NO_MODULE"),
+        ("DELETE", "/metadata", 405, "MSG_OP_NOT_ALLOWED"),
+        ("GET", "/Patient?nickname=x", 400, "MSG_PARAM_UNKNOWN"),
+        ("GET", "/Patient?birthdate:near=2000", 400, "MSG_PARAM_MODIFIER_INVALID"),
+        ("GET", "/Patient?family=", 400, "MSG_PARAM_INVALID"),
+        ("DELETE", "/Patient", 400, "SEARCH_NONE"),
+    ],
+)
+async def test_details_say_which_of_the_messages_of_r4_it_is(
+    fhir: httpx.AsyncClient, method: str, address: str, status: int, message: str
+) -> None:
+    """https://hl7.org/fhir/R4/codesystem-operation-outcome.html"""
+    answer = await fhir.request(method, address)
+    assert answer.status_code == status
+    (coding,) = answer.json()["issue"][0]["details"]["coding"]
+    assert coding == {"system": "http://terminology.hl7.org/CodeSystem/operation-outcome", "code": message}

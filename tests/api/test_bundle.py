@@ -1,14 +1,20 @@
 """Batch and transaction. https://hl7.org/fhir/R4/http.html#transaction"""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import pymongo
 import pytest
 from people import ADRUN, patient
+from processes import answering, process
 from qualifying import qualified
 from servers import StartServer
+
+from fhir_ins.settings import Settings
+from fhir_ins.store.mongod import Mongod
 
 Json = dict[str, Any]
 
@@ -278,3 +284,35 @@ async def test_too_many_entries_are_refused(start_server: StartServer) -> None:
 async def test_an_empty_one_is_answered_empty(fhir: httpx.AsyncClient) -> None:
     answer = await fhir.post("", json={"resourceType": "Bundle", "type": "transaction"})
     assert (answer.status_code, answer.json()) == (200, {"resourceType": "Bundle", "type": "transaction-response"})
+
+
+async def test_a_transaction_whose_server_is_killed_half_way_leaves_nothing(
+    settings: Settings, mongod: Mongod, start_server: StartServer, tmp_path: Path
+) -> None:
+    """DESIGN §4.8 and 4.9: what was not acknowledged is not there, and the same Bundle can be sent again."""
+    many = bundle("transaction", *(entry("POST", "Patient", patient()) for _ in range(800)))
+    with process(settings, tmp_path / "log") as (running, url):
+        async with httpx.AsyncClient(base_url=url, timeout=60) as fhir:
+            await answering(fhir)
+            sent = asyncio.create_task(fhir.post("", json=many))
+            while not await asyncio.to_thread(in_a_transaction, mongod):
+                assert not sent.done()
+            running.kill()
+            with pytest.raises(httpx.TransportError):
+                await sent
+    with pymongo.MongoClient[Json](mongod.uri) as client:
+        stored = {name: client["tests"][name].count_documents({"tenant": settings.tenant}) for name in KEPT}
+    assert stored == dict.fromkeys(KEPT, 0)
+    again = await start_server()
+    assert set(statuses(await again.post("", json=many))) == {"201"}
+    assert await how_many(again) == 800
+
+
+KEPT = ("resources", "versions", "keys")
+
+
+def in_a_transaction(mongod: Mongod) -> bool:
+    """Whether some transaction has been going on for a while."""
+    stages: list[Json] = [{"$currentOp": {"idleSessions": True}}, {"$match": {"transaction": {"$exists": True}}}]
+    with pymongo.MongoClient[Json](mongod.uri) as client, client.admin.aggregate(stages) as found:
+        return any(session["transaction"].get("timeOpenMicros", 0) > 200_000 for session in found)

@@ -75,3 +75,12 @@ async def test_no_view_shows_what_is_concealed(fhir: httpx.AsyncClient) -> None:
     await fhir.put(path, json=read | {"gender": "male"}, headers={"If-Match": f'W/"{read["meta"]["versionId"]}"'})
     for query in ("_elements=identifier,telecom", "_summary=true", "_summary=data", "_summary=text"):
         assert ADRUN not in (await fhir.get(f"{path}?{query}")).text
+
+
+async def test_a_part_of_a_resource_is_not_written_as_the_whole(fhir: httpx.AsyncClient) -> None:
+    id_ = (await fhir.post("/Patient", json=patient())).json()["id"]
+    part = (await fhir.get(f"/Patient/{id_}?_elements=gender")).json()
+    for answer in (await fhir.put(f"/Patient/{id_}", json=part), await fhir.post("/Patient", json=part)):
+        assert answer.status_code == 422
+        assert answer.json()["issue"][0]["expression"] == ["Patient.meta.tag"]
+    assert (await fhir.get(f"/Patient/{id_}")).json()["meta"]["versionId"] == "1"

@@ -95,7 +95,7 @@ UNREADABLE = [
     ({"op": "replace", "path": "/a"}, "required", "needs the member value"),
     ({"op": "move", "path": "/a"}, "required", "needs the member from"),
     ({"op": "copy", "from": "/a"}, "required", "needs the member path"),
-    ({"op": "copy", "from": "a", "path": "/a"}, "value", "The from of operation 2"),
+    ({"op": "copy", "from": "a", "path": "/a"}, "value", "Operation 2 of the patch: its from"),
     ({"op": "remove", "path": "name"}, "value", "no JSON Pointer"),
     ({"op": "remove", "path": None}, "value", "no JSON Pointer"),
     ({"op": "remove", "path": "/na~2me"}, "value", "no JSON Pointer"),
