@@ -23,7 +23,7 @@ class Format(StrEnum):
 
 
 FHIR = (Format.JSON, Format.XML)
-PATCHES = ("application/json-patch+json", Format.JSON, Format.XML)
+PATCHES = ("application/json-patch+json", "application/merge-patch+json", Format.JSON, Format.XML)
 
 _NAMES = {
     **dict.fromkeys((Format.JSON, "application/json", "text/json", "application/json+fhir", "json"), Format.JSON),

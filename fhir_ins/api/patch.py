@@ -13,13 +13,14 @@ from fhir_ins.api.body import bounded_body, parsed
 from fhir_ins.api.conditional import expected_version
 from fhir_ins.api.conditions import condition, matches, one_of
 from fhir_ins.api.context import caller_of, context_of, part_of, type_of
-from fhir_ins.api.negotiation import media_type
+from fhir_ins.api.negotiation import PATCHES, media_type
 from fhir_ins.api.patients import gone, without_server_elements
 from fhir_ins.api.prefer import written_response
 from fhir_ins.api.writing import Wrote, written_over
 from fhir_ins.fhir.fhirpath_patch import fhirpath_patched
 from fhir_ins.fhir.json import parse, parse_array, serialise
 from fhir_ins.fhir.json_patch import json_patched
+from fhir_ins.fhir.merge_patch import merge_patched
 from fhir_ins.fhir.outcome import NotFound, Unprocessable, UnsupportedMediaType
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.elements import Json
@@ -28,6 +29,7 @@ from fhir_ins.store.resources import Resources
 from fhir_ins.store.versions import Current, readable
 
 _JSON_PATCH = "application/json-patch+json"
+_MERGE_PATCH = "application/merge-patch+json"
 
 Patch = Callable[[Json], Json]
 
@@ -86,15 +88,23 @@ def _changed(resource: Json, change: Patch, most_bytes: int) -> Json:
 
 
 async def _patch_in(request: Request) -> Patch:
-    """The patch in the body, by its media type. Raises UnsupportedMediaType or BadRequest."""
+    """The patch in the body, by its media type. Raises UnsupportedMediaType or BadRequest.
+
+    An object that is no resource, sent as plain application/json, is a merge patch: so fhirpy sends its patches.
+    """
     name, _ = media_type(request.headers.get("content-type", ""))
     body = await bounded_body(request)
     if name == _JSON_PATCH:
         operations = parse_array(body)
         return lambda resource: json_patched(resource, operations)
     try:
-        parameters: dict[str, Any] = parsed(request, body)
+        sent: dict[str, Any] = parse(body) if name == _MERGE_PATCH else parsed(request, body)
     except UnsupportedMediaType as error:
-        text = f"A patch is sent as {_JSON_PATCH}, or as Parameters in application/fhir+json or application/fhir+xml."
-        raise UnsupportedMediaType(text, Accept_Patch=f"{_JSON_PATCH}, application/fhir+json") from error
-    return lambda resource: fhirpath_patched(resource, parameters)
+        text = (
+            f"A patch is sent as {_JSON_PATCH}, as {_MERGE_PATCH}, or as Parameters in application/fhir+json or "
+            "application/fhir+xml."
+        )
+        raise UnsupportedMediaType(text, Accept_Patch=", ".join(PATCHES)) from error
+    if name == _MERGE_PATCH or (name == "application/json" and "resourceType" not in sent):
+        return lambda resource: merge_patched(resource, sent)
+    return lambda resource: fhirpath_patched(resource, sent)

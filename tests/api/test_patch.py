@@ -38,6 +38,15 @@ async def test_by_json_patch(fhir: httpx.AsyncClient) -> None:
     assert latest["request"] == {"method": "PATCH", "url": path[1:]}
 
 
+@pytest.mark.parametrize("content_type", ["application/merge-patch+json", "application/json"])
+async def test_by_merge_patch(fhir: httpx.AsyncClient, content_type: str) -> None:
+    path = await made(fhir)
+    sent = {"active": True, "gender": None}
+    changed = await fhir.patch(path, json=sent, headers={"Content-Type": content_type})
+    assert (changed.status_code, changed.json()["active"], "gender" in changed.json()) == (200, True, False)
+    assert (await fhir.get(path)).content == changed.content
+
+
 async def test_by_fhirpath_patch_in_both_formats(fhir: httpx.AsyncClient) -> None:
     path = await made(fhir)
     changed = await fhir.patch(path, json=by_fhirpath("replace", "Patient.gender", value={"valueCode": "male"}))
@@ -60,7 +69,13 @@ async def test_by_fhirpath_patch_in_both_formats(fhir: httpx.AsyncClient) -> Non
         ("application/json-patch+json", '[{"op":"replace","path":"/resourceType","value":"Group"}]', 422),
         ("application/fhir+json", '{"resourceType":"Patient"}', 400),
         ("application/fhir+json", '{"resourceType":"Parameters","parameter":[{"name":"operation"}]}', 400),
-        ("application/merge-patch+json", "{}", 415),
+        ("application/merge-patch+json", "[]", 400),
+        ("application/merge-patch+json", '{"gender":"unheard-of"}', 422),
+        ("application/merge-patch+json", '{"id":"other"}', 422),
+        ("application/json", '{"op":"add","path":"/active","value":true}', 422),
+        ("application/json", '{"resourceType":"Patient","active":true}', 400),
+        ("application/fhir+json", '{"active":true}', 400),
+        ("text/plain", "{}", 415),
         ("", "{}", 415),
     ],
 )

@@ -35,6 +35,46 @@ async def test_create_read_update_search_page_and_delete(client: AsyncFHIRClient
         await client.reference("Patient", made.id).to_resource()
 
 
+async def test_patch_history_and_transaction(client: AsyncFHIRClient) -> None:
+    made = client.resource("Patient", **elements())
+    await made.create()
+    await made.update()
+    patched = await client.patch("Patient", made.id, active=True, gender=None)
+    assert (patched["active"], "gender" in patched) == (True, False)
+    await made.refresh()
+    await made.patch(active=False)
+    history = await client.execute(f"Patient/{made.id}/_history", method="get")
+    assert [entry.request.method for entry in history.entry] == ["PATCH", "PATCH", "PUT", "POST"]
+    urn = "urn:uuid:0c3201bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    weight = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "Poids"},
+        "subject": {"reference": urn},
+    }
+    bundle = client.resource(
+        "Bundle",
+        type="transaction",
+        entry=[
+            {"fullUrl": urn, "resource": patient(), "request": {"method": "POST", "url": "Patient"}},
+            {"resource": weight, "request": {"method": "POST", "url": "Observation"}},
+        ],
+    )
+    answer = await client.execute("", data=bundle.serialize())
+    assert [entry.response.status for entry in answer.entry] == ["201", "201"]
+
+
+async def test_conditional_update(client: AsyncFHIRClient) -> None:
+    identifier = {"system": "urn:oid:1.2.250.1.999.1", "value": "7"}
+    mine = client.resources("Patient").search(identifier="urn:oid:1.2.250.1.999.1|7")
+    first, was_made = await mine.update(client.resource("Patient", **elements(), identifier=[identifier]))
+    assert was_made is True
+    updated, was_made = await mine.update(
+        client.resource("Patient", **elements(), identifier=[identifier], active=True)
+    )
+    assert (updated.id, updated["active"], was_made) == (first.id, True, False)
+
+
 async def test_an_operation_then_a_document_check(client: AsyncFHIRClient) -> None:
     answer = await client.execute("Patient/$ins-fetch", data=ADRUN_TRAITS)
     stored = next(part for part in answer["parameter"] if part["name"] == "stored")["valueReference"]["reference"]
