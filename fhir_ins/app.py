@@ -8,13 +8,16 @@ from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
 
 from fhir_ins import __version__
 from fhir_ins.api.access_log import AccessLog
 from fhir_ins.api.capabilities import capability_statement
 from fhir_ins.api.context import Context
 from fhir_ins.api.deferred_worker import carrying_out
+from fhir_ins.api.docs import home, page
 from fhir_ins.api.errors import HANDLERS
+from fhir_ins.api.openapi import described
 from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.api.served import served
@@ -22,6 +25,7 @@ from fhir_ins.artifacts import profiles
 from fhir_ins.configured_insi import configured_insi, insi_configurations
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.evidence import evidence_keys, witness_for
+from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.structure import validate
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
@@ -63,6 +67,8 @@ def application(settings: Settings) -> FastAPI:
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
                 capability=capability_statement(settings, types),
+                openapi=serialise(described(ROUTES, settings, types)),
+                docs=page(ROUTES, settings, types),
             )
             async with carrying_out(context, [settings.tenant]):
                 yield
@@ -79,7 +85,7 @@ def application(settings: Settings) -> FastAPI:
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False
-    app.router.routes.extend(ROUTES)
+    app.router.routes.extend([*ROUTES, Route("/", home)])
     app.add_middleware(GZipMiddleware, minimum_size=1400, compresslevel=5)
     if settings.cors_origins:
         app.add_middleware(

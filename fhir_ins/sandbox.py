@@ -37,14 +37,13 @@ _START_SECONDS = 60.0
 _BANNER = """
 fhir-ins sandbox: http://127.0.0.1:{port}/fhir
 
+  Read      http://127.0.0.1:{port}/docs (what it does, with examples)
   MongoDB   {mongodb}
   INSi      {insi}
   Log       {log}
   Callers   need no token here and hold: {rights}
 
 Try it (in another terminal):
-
-  curl -s http://127.0.0.1:{port}/fhir/metadata
 
   curl -s http://127.0.0.1:{port}/fhir/Patient/\\$ins-fetch -H 'Content-Type: application/fhir+json' -d '{{
     "resourceType": "Parameters", "parameter": [

@@ -22,7 +22,10 @@ BASE = "/fhir"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What `app` composed at start-up; `insi` is None where the téléservice is not configured."""
+    """What `app` composed at start-up; `insi` is None where the téléservice is not configured.
+
+    `capability`, `openapi` and `docs` are ready to go out, the last but for the base URL of each request.
+    """
 
     settings: Settings
     database: Database
@@ -35,6 +38,8 @@ class Context:
     insi: Insi | None
     cursor_key: bytes
     capability: bytes
+    openapi: bytes
+    docs: str
 
 
 _CONTEXT = "fhir_ins.context"

@@ -29,7 +29,7 @@ _PARAMETERS = {
     "mode": Parameter("mode", "code", 0, 1, {}),
     "profile": Parameter("profile", "uri", 0, 1, {}),
 }
-_QUERY = frozenset({"mode", "profile", "_format"})
+_QUERY = frozenset({"mode", "profile", "_format", "_pretty"})
 _MODES = ("create", "update", "delete", "profile")
 _STAND_IN = {"resourceType": "Basic", "code": {"text": "the resource, judged by itself"}}
 
@@ -89,7 +89,7 @@ def _query(request: Request) -> dict[str, str]:
     query = request.query_params
     for name in query:
         if name not in _QUERY or len(query.getlist(name)) > 1:
-            raise BadRequest("The query of $validate takes mode, profile and _format, each once.", code="invalid")
+            raise BadRequest("The query of $validate takes mode, profile, _format and _pretty, each once.")
     return dict(query)
 
 

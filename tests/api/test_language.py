@@ -16,8 +16,9 @@ PATIENT = {"resourceType": "Patient", "nickname": "Zoé"}
 # What reads like a text of an outcome, and never is in one: of the command line, of start-up, of stored Tasks, of logs.
 ELSEWHERE = {
     "api/deferred_worker.py",  # in Tasks, which are stored
+    "api/docs.py",
+    "api/interactions.py",
     "api/openapi.py",
-    "api/docs_page.py",
     "api/served.py",
     "fhir/compile_definitions.py",
     "fhir/compile_profiles.py",

@@ -10,7 +10,6 @@ from itertools import chain, product
 import httpx
 import pytest
 from conformance.statement import CALLS, RESOURCES, REST, UNWRITTEN, interactions, one_of, parameters, refused
-from starlette.routing import Route
 
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.fhir.structure import definitions, resource_types
@@ -87,7 +86,7 @@ async def test_an_operation_it_does_not_list_is_not_there(fhir: httpx.AsyncClien
 # Nothing is served that the statement does not list
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
-NOT_FHIR = {"/health/live", "/health/ready", "/metrics"}
+NOT_FHIR = {route.path for route in ROUTES if not route.formats}
 SHAPES: list[tuple[str, str, str]] = [
     ("GET", r"/(\w+)/[A-Za-z0-9.-]+", "read"),
     ("PUT", r"/(\w+)/[A-Za-z0-9.-]+", "update"),
@@ -111,7 +110,6 @@ WHOLE = {found["code"] for found in REST["interaction"]}
 def addresses() -> Iterator[str]:
     """Each address the router knows, its parameters filled in, once for each type they may name."""
     for route in ROUTES:
-        assert isinstance(route, Route)
         filled = re.sub(r"\{(id|vid)(:\w+)?\}", "1", route.path).replace("{compartment:fhir_type}", "Patient")
         typed = [filled] if "{" not in filled else [re.sub(r"\{type(:\w+)?\}", type_, filled) for type_ in RESOURCES]
         yield from (path for path in typed if route.path_regex.match(path))

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from people import ADRUN, ADRUN_TRAITS, patient
-from starlette.routing import Route
 
 from fhir_ins.api.context import BASE
+from fhir_ins.api.interactions import INTERACTIONS
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.api.served import TYPES
 from fhir_ins.fhir.json import serialise
@@ -30,7 +30,7 @@ from fhir_ins.fhir.xml import serialise_xml
 Json = dict[str, Any]
 
 EXAMPLES = int(os.environ.get("FHIR_INS_FUZZ", "25"))
-ADDRESSES = [route.path for route in ROUTES if isinstance(route, Route)]
+ADDRESSES = [route.path for route in ROUTES]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 # Made by the first request of each test, under this identifier: what the fuzzing meets when it names something real.
 KNOWN = patient(identifier=[{"system": "urn:oid:1.2.250.1.999.1", "value": "F"}])
@@ -205,8 +205,17 @@ async def test_every_request_is_answered(fhir: httpx.AsyncClient, address: str, 
     async with asyncio.timeout(30):
         answer = await fhir.request(asked["method"], url, headers=asked["headers"], content=content)
     assert answer.status_code < 500, answer.text
+    assert answer.status_code in stated(asked["method"], answer.request.url.path), answer.text
     if answer.status_code >= 400 and asked["method"] != "HEAD" and address.startswith(BASE):
         assert is_outcome(answer), answer.text
+
+
+def stated(method: str, path: str) -> set[int]:
+    """What a request may end in, by the description of the API; an address that is none, or not so, is told as that."""
+    route = next((route for route in ROUTES if route.path_regex.match(path)), None)
+    offer = route.offers.get("GET" if method == "HEAD" else method) if route else None
+    about = INTERACTIONS[offer.endpoint.__name__] if offer else None
+    return {404, 405, *([204] if method == "OPTIONS" else []), *(about.answers if about else ())}
 
 
 def is_outcome(answer: httpx.Response) -> bool:

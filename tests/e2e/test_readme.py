@@ -7,26 +7,16 @@ from pathlib import Path
 
 import pytest
 from e2e.sandbox import running
+from lasting import lasting
 
 from fhir_ins.ins.datamatrix_photograph import payload_in
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-VOLATILE = [
-    (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
-    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<instant>"),
-    (re.compile(r'("dateCollection","valueDate":)"[\d-]+"'), r'\1"<day>"'),
-]
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
     return BLOCK.findall((ROOT / page).read_text())
-
-
-def lasting(answer: str) -> str:
-    for volatile, shown in VOLATILE:
-        answer = volatile.sub(shown, answer)
-    return answer.strip()
 
 
 def pasted(command: str, directory: Path) -> str:

@@ -1,0 +1,102 @@
+"""An address of the server: which methods it takes, and how what they answer goes out."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhir_ins.api.context import context_of
+from fhir_ins.api.negotiation import FHIR, Format, answer_format
+from fhir_ins.api.responses import FORMAT, PRIVATE, rendered
+from fhir_ins.fhir.outcome import MethodNotAllowed, NotFound
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+_NAMED = re.compile(r"\{(type|compartment):\w+\}")
+
+
+class _FhirId(StringConvertor):
+    """A logical id, so that an operation's name is never taken for one. https://hl7.org/fhir/R4/datatypes.html#id"""
+
+    regex = r"[A-Za-z0-9\-.]{1,64}"
+
+
+class _FhirType(StringConvertor):
+    """The name of a resource type. https://hl7.org/fhir/R4/resourcelist.html"""
+
+    regex = r"[A-Z][A-Za-z]{1,63}"
+
+
+class _PatientType(StringConvertor):
+    """Patient, as an address names it."""
+
+    regex = "Patient"
+
+
+register_url_convertor("fhir_id", _FhirId())
+register_url_convertor("fhir_type", _FhirType())
+register_url_convertor("patient", _PatientType())
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a method does at an address; `interaction` is its code, which the type must have."""
+
+    endpoint: Endpoint
+    interaction: str | None = None
+
+
+class Address(Route):
+    """A route and what it offers, its methods given as GET=…, POST=…; any other is answered 405, with a remedy.
+
+    What the endpoint answers goes out in the format that was asked for, one of `formats`; none: it is not FHIR.
+    """
+
+    def __init__(self, path: str, *, formats: tuple[Format, ...] = FHIR, **offers: Endpoint | Offer) -> None:
+        self.formats = formats
+        self.offers: Mapping[str, Offer] = {
+            method: offer if isinstance(offer, Offer) else Offer(offer) for method, offer in offers.items()
+        }
+        super().__init__(path, self._answer, methods=_METHODS)
+
+    async def _answer(self, request: Request) -> Response:
+        here = self._offered_here(request)
+        # what the access log may say of the address
+        request.scope["route"] = _NAMED.sub(lambda found: request.path_params.get(found[1], ""), self.path)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={**PRIVATE, "Allow": _allowed(here)})
+        offer = here.get("GET" if request.method == "HEAD" else request.method)
+        if offer is None:
+            allowed = _allowed(here)
+            raise MethodNotAllowed(f"This address takes {allowed}: see [base]/metadata.", Allow=allowed)
+        if not self.formats:
+            return await offer.endpoint(request)
+        request.scope[FORMAT] = answer_format(request, self.formats)
+        return rendered(request, await offer.endpoint(request))
+
+    def _offered_here(self, request: Request) -> Mapping[str, Offer]:
+        """What the type that is named here has. Raises NotFound for a type that is not served."""
+        if "type" not in request.path_params:
+            return self.offers
+        served = context_of(request).served
+        interactions = served.of(request.path_params["type"])
+        if not interactions or not served.of(request.path_params.get("compartment", "Patient")):
+            raise NotFound(
+                "This server has no resources of this type: see [base]/metadata.",
+                code="not-supported",
+                message="MSG_UNKNOWN_TYPE",
+            )
+        return {
+            method: offer
+            for method, offer in self.offers.items()
+            if offer.interaction is None or offer.interaction in interactions
+        }
+
+
+def _allowed(offers: Mapping[str, Offer]) -> str:
+    return ", ".join(sorted({*offers, "OPTIONS", *(["HEAD"] if "GET" in offers else [])}))
