@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from fhir_ins import __version__
 from fhir_ins.api.access_log import AccessLog
-from fhir_ins.api.capabilities import capability_statement
+from fhir_ins.api.capabilities import capabilities_by_mode
 from fhir_ins.api.context import Context
 from fhir_ins.api.deferred_worker import carrying_out
 from fhir_ins.api.docs import home, page
@@ -66,7 +66,7 @@ def application(settings: Settings) -> FastAPI:
                 served=types,
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
-                capability=capability_statement(settings, types),
+                capabilities=capabilities_by_mode(settings, types),
                 openapi=serialise(described(ROUTES, settings, types)),
                 docs=page(ROUTES, settings, types),
             )
@@ -93,7 +93,15 @@ def application(settings: Settings) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["ETag", "Last-Modified", "Location", "Content-Location", "Retry-After", "X-Request-Id"],
+            expose_headers=[
+                "ETag",
+                "Last-Modified",
+                "Location",
+                "Content-Location",
+                "Retry-After",
+                "X-Request-Id",
+                "X-Correlation-Id",
+            ],
         )
     app.add_middleware(AccessLog)
     return app

@@ -3,6 +3,7 @@
 Neither path nor query is logged: both may hold identity data. The route is, and an id ties the line to the response.
 """
 
+import re
 import time
 from uuid import uuid4
 
@@ -19,7 +20,10 @@ _log = structlog.get_logger()
 
 
 class AccessLog:
-    """Pure ASGI middleware; answers with the id it logs, in X-Request-Id, and for a fault of ours with a 500."""
+    """Pure ASGI middleware; answers with the id it logs, in X-Request-Id, and for a fault of ours with a 500.
+
+    An id of the caller's goes back in X-Correlation-Id, and is not logged. https://hl7.org/fhir/R4/http.html#custom
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -34,7 +38,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_correlation(scope)]
             await send(message)
 
         try:
@@ -61,6 +65,13 @@ class AccessLog:
             )
 
 
+def _correlation(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The caller's own id of the request; one that is no plain text of a decent length is left out."""
+    given = dict(scope["headers"])
+    own = given.get(b"x-correlation-id") or given.get(b"x-request-id") or b""
+    return [(b"x-correlation-id", own)] if _ID.fullmatch(own) else []
+
+
 def _our_fault() -> Response:
     issue = Issue(
         "exception", "The server failed on this request. The fault is logged; please report its X-Request-Id."
@@ -68,4 +79,5 @@ def _our_fault() -> Response:
     return resource_response(operation_outcome([issue]), 500)
 
 
+_ID = re.compile(rb"[!-~]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from fhir_ins.api.context import context_of
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
@@ -63,6 +64,11 @@ class Address(Route):
             method: offer if isinstance(offer, Offer) else Offer(offer) for method, offer in offers.items()
         }
         super().__init__(path, self._answer, methods=_METHODS)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """With a slash at its end or without, it is one address. https://hl7.org/fhir/R4/http.html#root"""
+        path = scope["path"]
+        return super().matches({**scope, "path": path[:-1]} if self.formats and path.endswith("/") else scope)
 
     async def _answer(self, request: Request) -> Response:
         here = self._offered_here(request)

@@ -6,6 +6,7 @@ server itself works by (what is served, search parameters, operations).
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from fhir_ins import __version__
 from fhir_ins.api.context import context_of
 from fhir_ins.api.operation_input import OPERATIONS, operation_definition
-from fhir_ins.api.responses import json_response
+from fhir_ins.api.read import read_response
 from fhir_ins.api.served import PUBLISHED, Served
 from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.compartments import COMPARTMENTS
@@ -22,6 +23,7 @@ from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.settings import Settings
+from fhir_ins.store.versions import Version
 
 Json = dict[str, Any]
 
@@ -49,13 +51,22 @@ _ORDER = (
 
 async def capabilities(request: Request) -> Response:
     """The statement of this `mode`: what is normative is all of it; of terminology there are no operations."""
-    mode = request.query_params.get("mode", "full")
-    context = context_of(request)
-    if mode == "terminology":
-        return json_response(serialise(_dated(artifact(_TERMINOLOGY), context.settings)))
-    if mode not in ("full", "normative"):
+    offered = context_of(request).capabilities
+    version = offered.get(request.query_params.get("mode", "full"))
+    if version is None:
         raise BadRequest("This server offers mode=full, mode=normative and mode=terminology.", code="not-supported")
-    return json_response(context.capability)
+    return read_response(request, version)
+
+
+def capabilities_by_mode(settings: Settings, served: Served) -> dict[str, Version]:
+    """What is answered in each mode, from the start of this server on; the ETag is its digest."""
+    full = _version("CapabilityStatement", capability_statement(settings, served))
+    terminology = _version("TerminologyCapabilities", serialise(_dated(artifact(_TERMINOLOGY), settings)))
+    return {"full": full, "normative": full, "terminology": terminology}
+
+
+def _version(type_: str, body: bytes) -> Version:
+    return Version(type_, "metadata", sha256(body).hexdigest()[:16], datetime.now(UTC), body)
 
 
 def capability_statement(settings: Settings, served: Served) -> bytes:

@@ -1,5 +1,6 @@
 """What every endpoint reaches for: who calls, the store, the téléservice, the base URL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -16,6 +17,7 @@ from fhir_ins.store.database import Database
 from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.history import History
 from fhir_ins.store.resources import Resources
+from fhir_ins.store.versions import Version
 
 BASE = "/fhir"
 
@@ -24,7 +26,7 @@ BASE = "/fhir"
 class Context:
     """What `app` composed at start-up; `insi` is None where the téléservice is not configured.
 
-    `capability`, `openapi` and `docs` are ready to go out, the last but for the base URL of each request.
+    `capabilities`, `openapi` and `docs` are ready to go out, the last but for the base URL of each request.
     """
 
     settings: Settings
@@ -37,7 +39,7 @@ class Context:
     served: Served
     insi: Insi | None
     cursor_key: bytes
-    capability: bytes
+    capabilities: Mapping[str, Version]
     openapi: bytes
     docs: str
 

@@ -213,8 +213,10 @@ INTERACTIONS: Mapping[str, Interaction] = {
         "Capabilities",
         "The CapabilityStatement, as this server is configured; mode=terminology: its TerminologyCapabilities.",
         f"{_HTTP}#capabilities",
-        (200, 400, 406),
-        query=("mode",),
+        (200, 304, 400, 406),
+        query=("mode", *_VIEW),
+        headers=("If-None-Match", "If-Modified-Since"),
+        versioned=True,
     ),
     "ins_fetch": Interaction(
         "Obtain an INS",

@@ -22,6 +22,7 @@ from fhir_ins.fhir.json import parse, parse_array, serialise
 from fhir_ins.fhir.json_patch import json_patched
 from fhir_ins.fhir.merge_patch import merge_patched
 from fhir_ins.fhir.outcome import NotFound, Unprocessable, UnsupportedMediaType
+from fhir_ins.fhir.patching import without_stale_narrative
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.elements import Json
 from fhir_ins.security.caller import Caller, Right
@@ -78,7 +79,7 @@ async def _patched(request: Request, caller: Caller, target: tuple[str, str], ch
 
 def _changed(resource: Json, change: Patch, most_bytes: int) -> Json:
     """The resource after the patch, without its server elements. Raises Unprocessable for one that is none."""
-    after = change(resource)
+    after = without_stale_narrative(resource, change(resource))
     if issues := validate(after):
         raise Unprocessable(issues)
     if len(serialise(after)) > most_bytes:

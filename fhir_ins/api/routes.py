@@ -69,7 +69,6 @@ ROUTES = [
     Address(f"{BASE}/_history", GET=history_system),
     Address(f"{BASE}/$meta", GET=meta_of_system, POST=meta_of_system),
     Address(BASE, POST=bundle),
-    Address(f"{BASE}/", POST=bundle),
     Address("/health/live", formats=(), GET=live),
     Address("/health/ready", formats=(), GET=ready),
     Address("/metrics", formats=(), GET=metrics),

@@ -1,7 +1,7 @@
 """What a resource points at by an address: its references, elements that hold one, links in its narrative.
 
 https://hl7.org/fhir/R4/http.html#trules: what a transaction replaces is Reference.reference, elements of the types uri,
-url, canonical, oid and uuid, and href and src in narratives; a string that only looks like an address stays.
+url, oid and uuid, and href and src in narratives; a canonical, or a string that only looks like an address, stays.
 """
 
 import re
@@ -15,7 +15,7 @@ from fhir_ins.fhir.structure import definitions, elements_of
 Json = dict[str, Any]
 Replace = Callable[[str], str]
 
-_ADDRESSES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
+_ADDRESSES = frozenset({"uri", "url", "oid", "uuid"})
 _IN_NARRATIVE = re.compile(r"""(\b(?:href|src)\s*=\s*)("[^"]*"|'[^']*')""")
 
 

@@ -39,6 +39,21 @@ def still_itself(resource: Json, patched: Any) -> Json:
     return patched
 
 
+def without_stale_narrative(before: Json, after: Json) -> Json:
+    """`after`, less a narrative that the patch left as it was while it changed the data it was made of.
+
+    Raises Unprocessable where it says more than the data. https://hl7.org/fhir/R4/http.html#patch: the narrative is
+    not to be clinically unsafe after a patch.
+    """
+    narrative = after.get("text")
+    if not isinstance(narrative, dict) or narrative != before.get("text") or after == before:
+        return after
+    if narrative.get("status") == "additional":
+        text = "The narrative says more than the data that the patch changes: patch text as well, so that both agree."
+        raise Unprocessable(text, f"{after.get('resourceType', '')}.text", code="business-rule")
+    return {name: value for name, value in after.items() if name != "text"}
+
+
 def same(one: Any, other: Any) -> bool:
     """Equal as https://www.rfc-editor.org/rfc/rfc6902#section-4.6 says: 1 equals 1.0, but neither true nor "1"."""
     if isinstance(one, dict) and isinstance(other, dict):
