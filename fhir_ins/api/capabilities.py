@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from fhir_ins import __version__
 from fhir_ins.api.context import context_of
+from fhir_ins.api.includes import includable
 from fhir_ins.api.operation_input import OPERATIONS, operation_definition
 from fhir_ins.api.read import read_response
 from fhir_ins.api.served import PUBLISHED, Served
@@ -106,6 +107,7 @@ def _resource(type_: str, said: Mapping[str, Json], settings: Settings, served: 
         **({"supportedProfile": supported} if supported else {}),
         "interaction": [{"code": code} for code in _ORDER if code in interactions],
         **_conditions(type_, interactions, settings),
+        **({} if type_ in PUBLISHED else {"searchInclude": includable(type_)}),
         "searchParam": [
             {
                 "name": parameter.name,

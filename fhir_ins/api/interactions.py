@@ -47,6 +47,7 @@ QUERY = {
     "_summary": "true, text, data: a part of each resource, tagged SUBSETTED; count, of a search: its total only.",
     "_elements": "The elements to show of each resource, comma-separated: identifier,name.",
     "_count": "How many a page, at most 200.",
+    "_include": "What the matches refer to comes along: Observation:subject, or Observation:subject:Patient.",
     "_cursor": "The next page: follow the next link as it is, without other parameters.",
     "_since": "Only what changed at or after this instant: 2026-01-31T09:00:00Z.",
     "_at": "Only versions that were current at some time in this period: 2026-01.",
@@ -177,7 +178,7 @@ INTERACTIONS: Mapping[str, Interaction] = {
         f"{_HTTP}#search",
         (200, *_READ, *_BODY, 410),
         Takes.FORM,
-        query=("_count", "_cursor", *_VIEW),
+        query=("_include", "_count", "_cursor", *_VIEW),
         headers=("Prefer",),
     ),
     "history_instance": Interaction(

@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins.api.body import bounded_body
+from fhir_ins.api.chains import chained
 from fhir_ins.api.context import base_url, caller_of, context_of, source_of, type_of
+from fhir_ins.api.includes import INCLUDE, included, includes
 from fhir_ins.api.negotiation import named_format
 from fhir_ins.api.paging import Position, opened, sealed
 from fhir_ins.api.patients import gone
@@ -31,6 +33,7 @@ from fhir_ins.store.versions import Version
 _CURSOR = "_cursor"
 _FORM = "application/x-www-form-urlencoded"
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
+_BESIDE = OF_VIEW | {INCLUDE}  # what is shown of the matches, and along with them
 
 
 async def search(request: Request) -> Response:
@@ -47,9 +50,12 @@ async def search(request: Request) -> Response:
     after, pairs = _position(request, caller, place, [pair for pair in pairs if pair[0] not in _OF_THE_ANSWER])
     shown = view(pairs, counts=True)
     lenient = preference(request, "handling") == "lenient"
-    asked = [pair for pair in pairs if pair[0] not in OF_VIEW]
-    found = within(parse(asked, PARAMETERS[type_], lenient=lenient, base=base_url(request)), place, type_)
-    applied = (*found.applied, *(pair for pair in pairs if pair[0] in OF_VIEW))
+    along = includes(pairs, type_)
+    asked = [pair for pair in pairs if pair[0] not in _BESIDE]
+    chains = await chained(request, caller, type_, asked, lenient=lenient)
+    found = parse(asked, PARAMETERS[type_], lenient=lenient, base=base_url(request), chained=chains)
+    found = within(found, place, type_)
+    applied = (*found.applied, *(pair for pair in pairs if pair[0] in _BESIDE))
     source = source_of(request, type_)
     if found.count == 0 or shown.summary == "count":
         counted = await source.count(caller, type_, found)
@@ -61,6 +67,7 @@ async def search(request: Request) -> Response:
         position = Position(applied, page.versions[-1].id)
         following = sealed(position, context_of(request).cursor_key, caller, place)
     entries = [Entry(shown.version(version)) for version in page.versions]
+    entries += [Entry(version, "include") for version in await included(request, caller, page.versions, along)]
     return json_response(searchset(request, place, applied, entries, total=total, following=following))
 
 

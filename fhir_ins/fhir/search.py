@@ -7,6 +7,7 @@ A parameter we do not know, or a form we do not offer, is refused with the list 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fhir_ins.fhir.dates import Span, span_of
 from fhir_ins.fhir.outcome import BadRequest
@@ -52,7 +53,10 @@ SearchValue = TokenValue | DateValue | UriValue | str
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """Any of the values may match, under any of the parameters: a search names one, a compartment may take several."""
+    """Any of the values may match, under any of the parameters: a search names one, a compartment may take several.
+
+    Without values nothing matches: a chain has found nothing to refer to.
+    """
 
     parameters: tuple[SearchParameter, ...]
     values: tuple[SearchValue, ...]
@@ -67,16 +71,21 @@ class Search:
     applied: tuple[tuple[str, str], ...]
 
 
+NO_CHAINS: Mapping[tuple[str, str], Criterion] = MappingProxyType({})
+
+
 def parse(
     pairs: Sequence[tuple[str, str]],
     parameters: Mapping[str, SearchParameter],
     *,
     lenient: bool,
     base: str | None = None,
+    chained: Mapping[tuple[str, str], Criterion] = NO_CHAINS,
 ) -> Search:
     """Read decoded name and value pairs. Raises BadRequest naming the parameter, never its value.
 
-    `base` is the address of this server: a reference that starts with it is a local one.
+    `base` is the address of this server: a reference that starts with it is a local one. `chained` are the pairs of
+    chained parameters, and what each has been resolved to.
     """
     criteria: list[Criterion] = []
     applied: list[tuple[str, str]] = []
@@ -86,7 +95,9 @@ def parse(
             continue
         if name == "_count":
             count = _count(value)
-        elif asked := _asked(name, parameters):
+        elif found := chained.get((name, value)):
+            criteria.append(found)
+        elif asked := asked_for(name, parameters):
             criteria.append(_criterion(asked, value, base))
         elif lenient:
             continue
@@ -99,21 +110,21 @@ def parse(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A parameter as a search names it: `target` is the type it gives as modifier, `subject:Patient`."""
 
     parameter: SearchParameter
     target: str | None
 
 
-def _asked(name: str, parameters: Mapping[str, SearchParameter]) -> _Asked | None:
+def asked_for(name: str, parameters: Mapping[str, SearchParameter]) -> Asked | None:
     """The parameter of this name; None where it, or its modifier, is not offered."""
     base, colon, modifier = name.partition(":")
     parameter = parameters.get(base)
     if parameter is None or not colon:
-        return _Asked(parameter, None) if parameter else None
+        return Asked(parameter, None) if parameter else None
     allowed = parameter.kind is Kind.REFERENCE and modifier in (parameter.targets or resource_types())
-    return _Asked(parameter, modifier) if allowed else None
+    return Asked(parameter, modifier) if allowed else None
 
 
 def _unknown(name: str, parameters: Mapping[str, SearchParameter]) -> str:
@@ -134,7 +145,7 @@ def _count(value: str) -> int:
     return min(int(value), GREATEST_COUNT)
 
 
-def _criterion(asked: _Asked, value: str, base: str | None) -> Criterion:
+def _criterion(asked: Asked, value: str, base: str | None) -> Criterion:
     parameter = asked.parameter
     alternatives = _split(value)
     if len(alternatives) > GREATEST_LIST:
@@ -177,7 +188,7 @@ def _date(parameter: SearchParameter, text: str) -> DateValue:
     return DateValue(prefix.group() if prefix else "eq", span)
 
 
-def _reference(asked: _Asked, text: str, base: str | None) -> UriValue:
+def _reference(asked: Asked, text: str, base: str | None) -> UriValue:
     """`Type/id` where the type is told or given as modifier; without its version, which no search may ask for."""
     name, target = asked.parameter.name, asked.target
     if base and text.startswith(f"{base}/"):

@@ -35,6 +35,8 @@ def compiled(search: Search, *, reference: bool) -> list[Filter]:
 
 def _criterion(criterion: Criterion, reference: bool) -> Filter:
     """What is asked exactly, under however many parameters, is one look into one index; all else is a range each."""
+    if not criterion.values:
+        return NOTHING
     names = [parameter.name for parameter in criterion.parameters]
     if names == ["_id"]:
         return {"id": {"$in": [value.code for value in criterion.values if isinstance(value, TokenValue)]}}

@@ -141,6 +141,12 @@ class Resources:
         found = [readable(document, caller) for document in await cursor.to_list()]
         return Page(tuple(found[: search.count]), len(found) > search.count)
 
+    async def ids(self, caller: Caller, type_: str, search: Search, most: int) -> list[str]:
+        """The ids of what matches, `most` at most."""
+        filters = self._filters(caller, type_, search)
+        found = self._database.resources.find({"$and": filters}, {"_id": 0, "id": 1}, session=self._session)
+        return [str(document["id"]) for document in await found.limit(most).to_list()]
+
     async def count(self, caller: Caller, type_: str, search: Search) -> int:
         """How many match."""
         filters = self._filters(caller, type_, search)

@@ -135,6 +135,7 @@ NOBODY = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500"
             {
                 "FHIR_INS_INSI_EVIDENCE_KEY": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU=",
                 "FHIR_INS_MONGODB_URI": NOBODY,
+                "FHIR_INS_MONGODB_TIMEOUT": "1",
             },
             "MongoDB does not answer",
         ),

@@ -30,7 +30,7 @@ from people import ADRUN, INS_PROFILE, NIR, PATIENT_PROFILE, document_checked, o
 from servers import StartServer
 
 from fhir_ins.api.capabilities import capability_statement
-from fhir_ins.api.served import served
+from fhir_ins.api.served import PUBLISHED, served
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.search_values import Token
 from fhir_ins.fhir.structure import validate
@@ -343,6 +343,15 @@ async def test_each_parameter_of_another_type_filters(fhir: httpx.AsyncClient, t
         for value in asked_for(type_, parameter["name"], resource):
             assert resource["id"] in await ids(fhir, type_, parameter["name"], value), parameter
         assert await ids(fhir, type_, parameter["name"], NOT_FOUND[parameter["type"]]) == [], parameter
+
+
+@pytest.mark.parametrize("type_", RESOURCES)
+async def test_each_include_it_lists_is_answered(fhir: httpx.AsyncClient, type_: str) -> None:
+    included = RESOURCES[type_].get("searchInclude", [])
+    references = [found["name"] for found in parameters(type_) if found["type"] == "reference"]
+    assert included == ([f"{type_}:{name}" for name in references] if type_ not in PUBLISHED else [])
+    for include in included:
+        assert (await fhir.get(f"/{type_}", params={"_include": include})).status_code == 200, include
 
 
 async def test_a_canonical_of_ours_is_found_and_is_what_it_is_given_for(fhir: httpx.AsyncClient) -> None:

@@ -70,11 +70,13 @@ async def test_a_type_it_does_not_list_is_not_there(fhir: httpx.AsyncClient) -> 
 @pytest.mark.parametrize("type_", RESOURCES)
 async def test_a_parameter_it_does_not_list_is_refused(fhir: httpx.AsyncClient, type_: str) -> None:
     listed = {found["name"] for found in parameters(type_)}
-    assert "searchInclude" not in RESOURCES[type_]
     assert "searchRevInclude" not in RESOURCES[type_]
     unlisted = {"address", "description", "_lastUpdated", "_text", "_include", "_revinclude", "_has:Patient:link:_id"}
     for name in [*unlisted - listed, *(f"{name}:missing" for name in listed)]:
         assert refused(await fhir.get(f"/{type_}", params={name: "true"})), name
+    includable = set(RESOURCES[type_].get("searchInclude", []))
+    for include in {f"{type_}:{name}" for name in listed | {"shoe-size"}} - includable:
+        assert refused(await fhir.get(f"/{type_}", params={"_include": include})), include
 
 
 async def test_an_operation_it_does_not_list_is_not_there(fhir: httpx.AsyncClient) -> None:

@@ -133,6 +133,9 @@ def _of_all(fhir: httpx.Client) -> Iterator[httpx.Response]:
     for query in ("", "family=adrun,ecetinsi", "given=z,p", "birthdate=ge1900", "gender=female,male,unknown"):
         yield fhir.get(f"/Patient?{query}")
     yield fhir.post("/Patient/_search", data={"birthdate": "ge1900"})
+    for query in ("_include=Observation:subject", "subject:Patient.birthdate=ge1900&_include=Observation:patient"):
+        yield fhir.get(f"/Observation?{query}")
+    yield fhir.get("/Task?_include=Task:patient&_summary=text")
     for path in ("/Task", "/Observation", "/_history", "/Patient/_history", "/$meta", "/Patient/$meta"):
         yield fhir.get(path)
     for kind in ("batch", "transaction"):
@@ -380,6 +383,9 @@ class Clients(RuleBasedStateMachine):
         tokens = ",".join(token for number in hidden for token in (number, f"{NIR}|{number}", f"{TEST_NIR}|{number}"))
         assert fhir.get("/Patient", params={"identifier": tokens}).json()["total"] == 0
         assert fhir.post("/Patient/_search", data={"identifier": tokens}).json()["total"] == 0
+        for path, reference in (("Observation", "subject:Patient"), ("Observation", "patient"), ("Task", "patient")):
+            chain = {f"{reference}.identifier": tokens}
+            assert fhir.get(f"/{path}", params=chain).json()["total"] == 0
 
     @invariant()
     def the_log_tells_of_nobody(self) -> None:

@@ -27,8 +27,8 @@ ANSWERS = Path(__file__).parent / "answers"
 WHO = Requester("tests", "a-test")
 
 
-async def outcome_with(insi: SoapAdapter):
-    return (await insi.ask(ByTraits(ZOE, ("ZOE",)), WHO, within=20)).outcome
+async def outcome_with(insi: SoapAdapter, within: float = 20):
+    return (await insi.ask(ByTraits(ZOE, ("ZOE",)), WHO, within=within)).outcome
 
 
 async def test_an_identity_is_found(connect):
@@ -140,13 +140,13 @@ async def test_what_is_not_an_answer_is_transient(wire, connect, status, body, t
 
 
 async def test_a_service_that_never_answers_is_given_up(wire, connect):
-    fault = await outcome_with(connect(endpoint=wire.silent(), total_timeout=0.2))
+    fault = await outcome_with(connect(endpoint=wire.silent()), within=0.2)
     assert fault.kind is FaultKind.TRANSIENT
     assert "did not answer in time" in fault.text
 
 
 async def test_a_service_that_answers_drop_by_drop_is_given_up_too(wire, connect):
-    fault = await outcome_with(connect(endpoint=wire.dripping(), total_timeout=0.4))
+    fault = await outcome_with(connect(endpoint=wire.dripping()), within=0.4)
     assert "did not answer in time" in fault.text
 
 
