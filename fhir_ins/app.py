@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI
 from pymongo.errors import PyMongoError
@@ -27,11 +28,11 @@ from fhir_ins.conformance import configured_fr_core
 from fhir_ins.evidence import evidence_keys, witness_for
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.structure import validate
+from fhir_ins.fhir.xml import serialise_xml
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
-from fhir_ins.store.history import History
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
@@ -59,7 +60,6 @@ def application(settings: Settings) -> FastAPI:
                 settings=settings,
                 database=database,
                 resources=Resources(database),
-                history=History(database),
                 deferred=DeferredCalls(database, await database.secret("deferred-key")),
                 fr_core=fr_core,
                 published=Published(profiles()),
@@ -67,8 +67,8 @@ def application(settings: Settings) -> FastAPI:
                 insi=insi,
                 cursor_key=await database.secret("cursor-key"),
                 capabilities=capabilities_by_mode(settings, types),
-                openapi=serialise(described(ROUTES, settings, types)),
-                docs=page(ROUTES, settings, types),
+                openapi=cache(lambda: serialise(described(ROUTES, settings, types))),
+                docs=cache(lambda: page(ROUTES, settings, types)),
             )
             async with carrying_out(context, [settings.tenant]):
                 yield
@@ -130,5 +130,6 @@ def warm_up() -> None:
     What start-up makes stays; walking it at each full collection stops every request for tens of milliseconds.
     """
     validate({"resourceType": "Patient"})
+    serialise_xml({"resourceType": "Patient"})
     gc.collect()
     gc.freeze()

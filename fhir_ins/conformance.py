@@ -1,5 +1,8 @@
 """What resources are judged by: FR Core in the store's release, our own profiles, and the packages of the operator."""
 
+from functools import cache
+from pathlib import Path
+
 from fhir_ins import artifacts
 from fhir_ins.fhir.compile_profiles import package_table, table
 from fhir_ins.fhir.packages import Package, UnreadablePackage
@@ -11,9 +14,15 @@ from fhir_ins.settings import Settings
 
 def configured_fr_core(settings: Settings) -> FrCore:
     """FR Core as configured with the profiles beside it, ready for use. Raises UnreadablePackage, naming the file."""
+    return _compiled(settings.fr_core, settings.ig_packages)
+
+
+@cache
+def _compiled(release: str, ig_packages: tuple[Path, ...]) -> FrCore:
+    """Once for all servers of a process: it never changes."""
     own = table(Package(artifacts.profiles()))
-    packages = {archive: package_table(archive) for archive in settings.ig_packages}
-    configured = fr_core(settings.fr_core, [own, *packages.values()])
+    packages = {archive: package_table(archive) for archive in ig_packages}
+    configured = fr_core(release, [own, *packages.values()])
     configured.profiles.prepare([PATIENT, PATIENT_INS, *own["structures"]])
     for archive, package in packages.items():
         try:

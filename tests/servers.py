@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from socket import socket
 
 import httpx
 import uvicorn
@@ -17,7 +18,23 @@ StartServer = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 class _Server(uvicorn.Server):
-    """A server whose signals stay pytest's."""
+    """A server whose signals stay pytest's, and that stops at once: uvicorn's own looks up every tenth of a second."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await self.on_tick(0)
+            await asyncio.sleep(0.01)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.005)
+        for server in self.servers:
+            await server.wait_closed()
+        await self.lifespan.shutdown()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:

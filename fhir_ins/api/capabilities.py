@@ -17,7 +17,7 @@ from fhir_ins.api.context import context_of
 from fhir_ins.api.includes import includable
 from fhir_ins.api.operation_input import OPERATIONS, operation_definition
 from fhir_ins.api.read import read_response
-from fhir_ins.api.served import PUBLISHED, Served
+from fhir_ins.api.served import Served
 from fhir_ins.artifacts import artifact
 from fhir_ins.fhir.compartments import COMPARTMENTS
 from fhir_ins.fhir.json import serialise
@@ -106,8 +106,8 @@ def _resource(type_: str, said: Mapping[str, Json], settings: Settings, served: 
         **stated,
         **({"supportedProfile": supported} if supported else {}),
         "interaction": [{"code": code} for code in _ORDER if code in interactions],
-        **_conditions(type_, interactions, settings),
-        **({} if type_ in PUBLISHED else {"searchInclude": includable(type_)}),
+        **_conditions(interactions, settings),
+        **({"searchInclude": included} if (included := includable(type_)) else {}),
         "searchParam": [
             {
                 "name": parameter.name,
@@ -121,13 +121,10 @@ def _resource(type_: str, said: Mapping[str, Json], settings: Settings, served: 
     }
 
 
-def _conditions(type_: str, interactions: frozenset[str], settings: Settings) -> Json:
+def _conditions(interactions: frozenset[str], settings: Settings) -> Json:
     """https://hl7.org/fhir/R4/capabilitystatement-definitions.html#CapabilityStatement.rest.resource.versioning"""
-    if type_ in PUBLISHED:
+    if "vread" not in interactions:
         return {"versioning": "no-version", "conditionalRead": "full-support"}
-    read = {"versioning": "versioned", "readHistory": True, "conditionalRead": "full-support"}
-    if "create" not in interactions:
-        return read
     return {
         "versioning": "versioned",
         "readHistory": True,

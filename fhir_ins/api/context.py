@@ -1,6 +1,6 @@
 """What every endpoint reaches for: who calls, the store, the téléservice, the base URL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -15,7 +15,6 @@ from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
 from fhir_ins.store.deferred import DeferredCalls
-from fhir_ins.store.history import History
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.versions import Version
 
@@ -26,13 +25,13 @@ BASE = "/fhir"
 class Context:
     """What `app` composed at start-up; `insi` is None where the téléservice is not configured.
 
-    `capabilities`, `openapi` and `docs` are ready to go out, the last but for the base URL of each request.
+    `capabilities` are ready to go out; `openapi` and `docs` are made when they are first asked for, the latter but for
+    the base URL of each request.
     """
 
     settings: Settings
     database: Database
     resources: Resources
-    history: History
     deferred: DeferredCalls
     fr_core: FrCore
     published: Published
@@ -40,8 +39,8 @@ class Context:
     insi: Insi | None
     cursor_key: bytes
     capabilities: Mapping[str, Version]
-    openapi: bytes
-    docs: str
+    openapi: Callable[[], bytes]
+    docs: Callable[[], str]
 
 
 _CONTEXT = "fhir_ins.context"

@@ -1,6 +1,6 @@
 """The documentation of the API as one page: GET /docs, and / leads there.
 
-Rendered at start-up of the same tables as /openapi.json; a request fills in its own base URL. The page needs nothing
+Rendered of the same tables as /openapi.json; a request fills in its own base URL. The page needs nothing
 from elsewhere, and runs no script.
 """
 
@@ -46,7 +46,7 @@ async def home(request: Request) -> Response:
 
 
 async def docs(request: Request) -> Response:
-    page = context_of(request).docs.replace(_BASE, escape(base_url(request)))
+    page = context_of(request).docs().replace(_BASE, escape(base_url(request)))
     return Response(page, headers=_HEADERS, media_type="text/html")
 
 
@@ -150,7 +150,7 @@ def _laid_out(value: Any, indent: str = "") -> str:
 
 def _block(text: str, label: str) -> str:
     """A block of code that scrolls by keyboard too."""
-    return f'<pre tabindex="0" aria-label="{label}"><code>{escape(text, quote=False)}</code></pre>'
+    return f'<pre tabindex="0" role="group" aria-label="{label}"><code>{escape(text, quote=False)}</code></pre>'
 
 
 # Operations of our own

@@ -51,12 +51,12 @@ async def _answer(request: Request, types: Iterable[str], path: str, id_: str | 
     after, pairs = _position(request, caller, path)
     shown = view([pair for pair in pairs if pair[0] in OF_VIEW])
     past, count = _past(pairs, list(types), id_)
-    total = await context.history.total(caller, past) if id_ or count == 0 else None
-    if id_ and not total and not await context.history.total(caller, Past(past.types, id_)):
+    total = await context.resources.history.total(caller, past) if id_ or count == 0 else None
+    if id_ and not total and not await context.resources.history.total(caller, Past(past.types, id_)):
         raise NotFound(f"There is no such {past.types[0]}: check its id, or search for it.")
     links, entries, more = [("self", _self(request, path, pairs))], b"", False
     if count:
-        page = await context.history.page(caller, past, after, count)
+        page = await context.resources.history.page(caller, past, after, count)
         entries, more = _entries(request, page.versions, shown), page.more
         if more:
             position = Position(tuple(pairs), _written(page.versions[-1]))

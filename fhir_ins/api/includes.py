@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from fhir_ins.api.context import context_of
+from fhir_ins.api.served import PUBLISHED
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.references import local_reference
@@ -33,6 +34,8 @@ class Include:
 
 def includable(type_: str) -> list[str]:
     """What may be included with this type, as the CapabilityStatement lists it: Observation:subject."""
+    if type_ in PUBLISHED:
+        return []
     return [f"{type_}:{found.name}" for found in PARAMETERS[type_].values() if found.kind is Kind.REFERENCE]
 
 
@@ -44,16 +47,13 @@ def includes(pairs: Iterable[Pair], type_: str) -> list[Include]:
 def _include(value: str, type_: str) -> Include:
     source, _, rest = value.partition(":")
     name, _, target = rest.partition(":")
-    parameter = PARAMETERS[type_].get(name) if source == type_ else None
-    if parameter is None or parameter.kind is not Kind.REFERENCE or not _may_be(parameter, target):
-        offered = ", ".join(includable(type_)) or "nothing"
-        text = f"_include names a reference of what is searched for, and a type of its target if need be: {offered}."
+    offered = includable(type_)
+    parameter = PARAMETERS[type_][name] if f"{source}:{name}" in offered else None
+    if parameter is None or (target and target not in (parameter.targets or resource_types())):
+        listed = ", ".join(offered) or "nothing"
+        text = f"_include names a reference of what is searched for, and a type of its target if need be: {listed}."
         raise BadRequest(text, code="not-supported")
     return Include(parameter, target or None)
-
-
-def _may_be(parameter: SearchParameter, target: str) -> bool:
-    return not target or target in (parameter.targets or resource_types())
 
 
 async def included(

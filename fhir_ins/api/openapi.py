@@ -1,6 +1,6 @@
 """The API as OpenAPI 3.1: GET /openapi.json. https://spec.openapis.org/oas/v3.1.1
 
-Made at start-up of the tables the server itself works by: the addresses, the types that are served, their search
+Made of the tables the server itself works by: the addresses, the types that are served, their search
 parameters, our OperationDefinitions, and what `interactions` says of each endpoint. The address of a type is written
 out for each, since its search parameters are its own; the others name the types they are for.
 """
@@ -67,7 +67,7 @@ _SCHEMAS: Json = {
 
 
 async def openapi(request: Request) -> Response:
-    return Response(context_of(request).openapi, media_type="application/json")
+    return Response(context_of(request).openapi(), media_type="application/json")
 
 
 def described(routes: Iterable[Address], settings: Settings, served: Served) -> Json:

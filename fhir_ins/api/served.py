@@ -20,7 +20,6 @@ WHOLE = frozenset(
         "search-type",
     }
 )
-RECORDED = frozenset({"read", "vread", "history-instance", "history-type", "search-type"})
 FIXED = frozenset({"read", "search-type"})
 
 # The artifacts this server publishes itself.
@@ -86,7 +85,7 @@ def served(further: Iterable[str] = ()) -> Served:
     return Served(
         {
             **dict.fromkeys([*TYPES, *more], WHOLE),
-            **dict.fromkeys(_WRITTEN_HERE, RECORDED),
+            **dict.fromkeys(_WRITTEN_HERE, FIXED),
             **dict.fromkeys(PUBLISHED, FIXED),
         }
     )

@@ -4,13 +4,13 @@ A version stands in one of two collections at any moment; the current ones are r
 superseded in between is met in both and told once, never missed.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pymongo
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import Database, Document
@@ -52,15 +52,17 @@ class Versions:
 class History:
     """The versions of all resources; the caller's tenant leads every query."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, session: AsyncClientSession | None = None) -> None:
+        """`session`: the transaction that the reading is part of, if any."""
         self._database = database
+        self._session = session
 
     async def page(self, caller: Caller, past: Past, after: Place | None, count: int) -> Versions:
         """At most `count` versions after that place, the latest first."""
         order = [("updated", pymongo.DESCENDING), *_TIES]
-        current = self._database.resources.find(_filter(caller, past, after)).sort(order).limit(count + 1)
-        documents = [(found, True) for found in await current.to_list()]
-        superseded = self._database.versions.find(_filter(caller, past, after, superseded=True))
+        current = self._database.resources.find(_filter(caller, past, after), session=self._session)
+        documents = [(found, True) for found in await current.sort(order).limit(count + 1).to_list()]
+        superseded = self._database.versions.find(_filter(caller, past, after, superseded=True), session=self._session)
         documents += [(found, False) for found in await superseded.sort(order).limit(count + 1).to_list()]
         told = {_order(found): (found, live) for found, live in reversed(documents)}
         first = [told[key] for key in sorted(told)][: count + 1]
@@ -73,17 +75,18 @@ class History:
 
     async def total(self, caller: Caller, past: Past) -> int:
         """How many versions there are."""
-        counts = (
-            self._database.resources.count_documents(_filter(caller, past, None)),
-            self._database.versions.count_documents(_filter(caller, past, None, superseded=True)),
-        )
-        return sum(await asyncio.gather(*counts))
+        resources, versions = self._database.resources, self._database.versions
+        current = await resources.count_documents(_filter(caller, past, None), session=self._session)
+        superseded = _filter(caller, past, None, superseded=True)
+        return current + await versions.count_documents(superseded, session=self._session)
 
     async def _current(self, caller: Caller, superseded: Sequence[Document]) -> Mapping[str, Document]:
         """The current versions that decide what these show."""
         keys = list({_key(found, caller) for found in superseded})
-        found = await self._database.resources.find({"_id": {"$in": keys}}, {"identity": 1}).to_list() if keys else []
-        return {document["_id"]: document for document in found}
+        if not keys:
+            return {}
+        found = self._database.resources.find({"_id": {"$in": keys}}, {"identity": 1}, session=self._session)
+        return {document["_id"]: document for document in await found.to_list()}
 
 
 _GONE: Document = {"identity": None}

@@ -19,6 +19,7 @@ from fhir_ins.ins.identity import InsNumber
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database, Document
 from fhir_ins.store.documents import Draft, bodies, resource_key, search_keys, version_document
+from fhir_ins.store.history import History
 from fhir_ins.store.identities import identity_of
 from fhir_ins.store.keys import coding_of, system_key
 from fhir_ins.store.query import compiled
@@ -79,6 +80,11 @@ class Resources:
         """`session`: the transaction that everything is part of, if any; see `atomically`."""
         self._database = database
         self._session = session
+
+    @property
+    def history(self) -> History:
+        """The versions, as this transaction sees them if there is one."""
+        return History(self._database, self._session)
 
     async def atomically(self, work: Callable[["Resources"], Awaitable[T]]) -> T:
         """What `work` does with the Resources it is given is done all together, or not at all.

@@ -235,6 +235,13 @@ class TestTransaction:
         assert (refused.status_code, refused.json()["issue"][0]["expression"]) == (status, [place]), refused.text
         assert await how_many(fhir) == 0
 
+    async def test_a_history_in_it_sees_what_it_writes(self, fhir: httpx.AsyncClient) -> None:
+        made = (await fhir.post("/Patient", json=somebody())).json()
+        path = f"Patient/{made['id']}"
+        sent = bundle("transaction", entry("GET", f"{path}/_history"), entry("PUT", path, made | {"active": True}))
+        history, _ = (await fhir.post("", json=sent)).json()["entry"]
+        assert [found["response"]["etag"] for found in history["resource"]["entry"]] == ['W/"2"', 'W/"1"']
+
     async def test_a_resource_is_written_once(self, fhir: httpx.AsyncClient) -> None:
         made = (await fhir.post("/Patient", json=somebody())).json()
         path = f"Patient/{made['id']}"
