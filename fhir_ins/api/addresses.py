@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from fhir_ins.api.binary import CONTENT, asks_for_content
 from fhir_ins.api.context import context_of
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
 from fhir_ins.api.responses import FORMAT, PRIVATE, rendered
@@ -81,6 +82,9 @@ class Address(Route):
             allowed = _allowed(here)
             raise MethodNotAllowed(f"This address takes {allowed}: see [base]/metadata.", Allow=allowed)
         if not self.formats:
+            return await offer.endpoint(request)
+        if asks_for_content(request, offer.interaction):
+            request.scope[CONTENT] = True
             return await offer.endpoint(request)
         request.scope[FORMAT] = answer_format(request, self.formats)
         return rendered(request, await offer.endpoint(request))

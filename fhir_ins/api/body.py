@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from fhir_ins.api.binary import binary_of, is_content
 from fhir_ins.api.context import context_of
 from fhir_ins.api.negotiation import Format, body_format
 from fhir_ins.fhir.json import parse
@@ -23,7 +24,10 @@ async def resource_body(request: Request, *types: str) -> dict[str, Any]:
     """The body as a valid resource of one of `types`. Raises UnsupportedMediaType, TooLarge or BadRequest."""
     if SENT in request.scope:
         return _judged(of_type(request.scope[SENT], *types))
-    return resource_in(request, await bounded_body(request), *types)
+    body = await bounded_body(request)
+    if types == ("Binary",) and is_content(request):
+        return _judged(binary_of(request, body))
+    return resource_in(request, body, *types)
 
 
 def resource_in(request: Request, body: bytes, *types: str) -> dict[str, Any]:

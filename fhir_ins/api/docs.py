@@ -199,7 +199,9 @@ def _interaction(row: _Row) -> str:
     body = f"Body: {about.takes.value}. " if takes_body else ""
     named = [*about.headers, *about.query]
     with_ = f"With {', '.join(f'<code>{escape(name)}</code>' for name in named)}." if named else ""
-    ends = " ".join(f'<abbr title="{escape(STATUSES[status])}">{status}</abbr>' for status in sorted(about.answers))
+    ends = " ".join(
+        f'<abbr title="{escape(STATUSES[status])}">{status}</abbr>' for status in about.ends_in(*row.methods)
+    )
     title = escape(about.title)
     linked = f'<a href="{escape(about.source)}">{title}</a>' if about.source else title
     return (

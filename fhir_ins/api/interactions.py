@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 _HTTP = "https://hl7.org/fhir/R4/http.html"
+_BODY = (413, 415)  # of what is sent
 _OPERATIONS = "https://hl7.org/fhir/R4/resource-operations.html"
 
 
@@ -39,6 +40,11 @@ class Interaction:
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     versioned: bool = False
+
+    def ends_in(self, *methods: str) -> list[int]:
+        """The statuses that one of these methods may end in; those of a body need one that sends it."""
+        bodiless = not {"POST", "PUT", "PATCH"}.intersection(methods)
+        return sorted(status for status in self.answers if not (bodiless and status in _BODY))
 
 
 QUERY = {
@@ -88,7 +94,6 @@ STATUSES = {
 OF_EVERY_ANSWER = ("_format", "_pretty")
 _VIEW = ("_summary", "_elements")
 _READ = (400, 403, 404, 406, 503)
-_BODY = (413, 415)
 _WRITE = (*_READ, *_BODY, 409, 412, 422)
 _INSI = (429, 502)
 

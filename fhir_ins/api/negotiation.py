@@ -76,8 +76,8 @@ def named_format(wanted: str, offered: Sequence[Format] = FHIR) -> Format:
 
 def body_format(request: Request) -> Format:
     """The format a body is declared to be in. Raises UnsupportedMediaType unless it is FHIR's JSON or XML, in UTF-8."""
-    name, parameters = media_type(request.headers.get("content-type", ""))
-    format_ = _NAMES.get(name) if name not in _SHORT else None
+    given = request.headers.get("content-type", "")
+    format_, (_, parameters) = named(given), media_type(given)
     if format_ is None or format_ not in FHIR:
         raise UnsupportedMediaType("The body must be FHIR: send Content-Type: application/fhir+json, or +xml.")
     charset = next((item.partition("=")[2].strip('"') for item in parameters if item.startswith("charset=")), "utf-8")
@@ -86,6 +86,18 @@ def body_format(request: Request) -> Format:
     if not _is_r4(parameters):
         raise UnsupportedMediaType(_R4)
     return format_
+
+
+def accepts(request: Request, formats: Sequence[Format]) -> bool:
+    """Whether Accept names one of these formats itself, not by a wildcard."""
+    ranges = [_range(item) for item in request.headers.get("accept", "").split(",")]
+    return any(named(found.name) in formats and found.quality for found in ranges)
+
+
+def named(text: str) -> Format | None:
+    """The format that a media type means; None where it is none of ours."""
+    name, _ = media_type(text)
+    return _NAMES.get(name) if name not in _SHORT else None
 
 
 def media_type(text: str) -> tuple[str, list[str]]:
@@ -111,9 +123,7 @@ def _fits(format_: Format, found: _Range) -> bool:
     """Whether a format is in a range; those of text stand for FHIR's formats too."""
     if found.name in ("*/*", format_.partition("/")[0] + "/*"):
         return True
-    return (found.name == "text/*" and format_ in FHIR) or (
-        found.name not in _SHORT and _NAMES.get(found.name) == format_
-    )
+    return (found.name == "text/*" and format_ in FHIR) or named(found.name) == format_
 
 
 def _is_r4(parameters: list[str]) -> bool:

@@ -142,7 +142,7 @@ def _operation(route: Address, method: str, offer: Offer, type_: str | None, ser
             *map(_reference, about.headers),
         ],
         **({"requestBody": body} if body else {}),
-        "responses": {str(status): _response(status, route, about) for status in sorted(about.answers)},
+        "responses": {str(status): _response(status, route, about) for status in about.ends_in(method)},
     }
 
 

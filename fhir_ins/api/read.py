@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.binary import CONTENT, content_response
 from fhir_ins.api.conditional import not_modified
 from fhir_ins.api.context import caller_of, source_of, type_of
 from fhir_ins.api.patients import gone
@@ -27,4 +28,6 @@ def read_response(request: Request, version: Version) -> Response:
     view = view_of(request)
     if not_modified(request, version):
         return Response(status_code=304, headers={**PRIVATE, **version_headers(version)})
+    if CONTENT in request.scope:
+        return content_response(version)
     return version_response(view.version(version))

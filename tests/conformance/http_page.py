@@ -76,6 +76,8 @@ ROWS = [
     Row("mime-type", "says", "A search by POST sends a form.", (f"{SEARCH}test_post_finds_the_same_and_leaves_the_url_clean",)),
     Row("mime-type", "SHOULD", "Generic names of JSON and XML are answered as FHIR's.",
         (f"{RULES}TestFormats.test_older_and_generic_names",)),
+    Row("mime-type", "says", "But a Binary is its content, unless FHIR is asked for.",
+        ("api/test_binary.py::test_it_is_read_as_its_content_unless_fhir_is_asked_for",)),
     Row("mime-type", "MAY", "The names of DSTU2 are understood.", (f"{RULES}TestFormats.test_older_and_generic_names",)),
     Row("mime-type", "says", "A format that is not offered is 406.",
         (f"{RULES}TestFormats.test_formats_that_are_not_offered", f"{FORMATS}test_what_cannot_be_answered_is_406")),

@@ -239,6 +239,14 @@ class Patients:
 
 
 @pytest.fixture
+async def fhir(start_server: StartServer) -> httpx.AsyncClient:
+    """A client that asks for FHIR, as those of FHIR do: a Binary is its content to others."""
+    client = await start_server()
+    client.headers["Accept"] = "application/fhir+json"
+    return client
+
+
+@pytest.fixture
 async def patients(fhir: httpx.AsyncClient) -> Patients:
     answer = await fhir.post("/Patient/$ins-fetch", json=traits("ADRUN", ["ZOE"], "female", "1975-12-31"))
     path = "/" + out(answer.json(), "stored")[0]["valueReference"]["reference"]

@@ -215,7 +215,7 @@ def stated(method: str, path: str) -> set[int]:
     route = next((route for route in ROUTES if route.path_regex.match(path.removesuffix("/"))), None)
     offer = route.offers.get("GET" if method == "HEAD" else method) if route else None
     about = INTERACTIONS[offer.endpoint.__name__] if offer else None
-    return {404, 405, *([204] if method == "OPTIONS" else []), *(about.answers if about else ())}
+    return {404, 405, *([204] if method == "OPTIONS" else []), *(about.ends_in(method) if about else ())}
 
 
 def is_outcome(answer: httpx.Response) -> bool:
