@@ -3,6 +3,7 @@
 Each test has a tenant of its own, so tests share one database and never meet.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,11 @@ from servers import SANDBOX_RIGHTS, StartServer, serving
 from fhir_ins.security.caller import Right
 from fhir_ins.settings import Settings
 from fhir_ins.store.mongod import Mongod
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for processes they start, for locks and for clocks."""
+    return (os.cpu_count() or 1) + 1
 
 
 @dataclass(frozen=True, slots=True)

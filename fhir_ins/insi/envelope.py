@@ -7,6 +7,7 @@ IDAM R="4", no Security header over mTLS). Ids and times are fresh in every requ
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -77,6 +78,12 @@ class _Shape:
     signed: bool
 
 
+@cache
+def _contract(wsdl: Path) -> Contract:
+    """Read once for all the structures of a process, which share it."""
+    return Contract(wsdl, BINDING, _PREFIXES)
+
+
 class RequestBuilder:
     """Builds requests from one WSDL, our own contract's or the operator's, and from that of the verification."""
 
@@ -93,7 +100,7 @@ class RequestBuilder:
         `given_names_joined`: a search with several given names sends them in one Prenom, else in several.
         """
         self._software = software
-        self._contract = Contract(wsdl or WSDL, BINDING, _PREFIXES)
+        self._contract = _contract(wsdl or WSDL)
         self._verification = verification
         self._joined = given_names_joined
         self._templates: dict[_Shape, Template] = {}
