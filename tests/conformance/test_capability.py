@@ -408,10 +408,18 @@ def test_the_profiles_it_supports_are_of_the_configured_release() -> None:
 
 
 @pytest.mark.parametrize("type_", WRITTEN)
-async def test_the_operations_it_lists_are_performed(patients: Patients, type_: str) -> None:
+async def test_the_operations_it_lists_on_a_type_are_performed(patients: Patients, type_: str) -> None:
+    await performs(patients, type_, RESOURCES[type_].get("operation", []))
+
+
+async def test_the_operations_it_lists_for_all_are_performed(patients: Patients) -> None:
+    await performs(patients, "Basic", REST["operation"])
+
+
+async def performs(patients: Patients, type_: str, operations: list[Json]) -> None:
     one = patients.known if type_ == "Patient" else await one_of(patients.fhir, type_)
     owners = {"system": "", "type": f"/{type_}", "instance": f"/{type_}/{one['id']}"}
-    for operation in [*RESOURCES[type_].get("operation", []), *REST["operation"]]:
+    for operation in operations:
         for call in CALLS[operation["name"]]:
             path = f"{owners[call.level]}/${operation['name']}"
             answer = await patients.fhir.request(call.method, path, json=one if call.sends_one else call.body)
