@@ -1,10 +1,13 @@
 """The composition: settings in, ASGI application out. Nothing but the command line and the tests imports it."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
+import pymongo
+import structlog
 from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from starlette.middleware.cors import CORSMiddleware
@@ -33,6 +36,7 @@ from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
+from fhir_ins.store.indexes import make_indexes
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
 
@@ -47,12 +51,17 @@ def application(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(
-            settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
+            settings.mongodb_uri.get_secret_value(),
+            settings.mongodb_database,
+            timeout=settings.mongodb_timeout,
+            search_timeout=settings.search_timeout,
+            most_unbounded=settings.search_unbounded,
         )
         evidence = Evidence(database, keys, days=settings.insi_evidence_days) if keys else None
         insi = configured_insi(settings, insi_of_tenants, witness_for(evidence) if evidence else None)
         try:
-            await database.prepare()
+            await database.prepare(indexes=False)
+            making = await indexes_being_made(database)
             if evidence:
                 await evidence.prepare()
             await require_writing(database, Writing(settings.fr_core))
@@ -72,6 +81,7 @@ def application(settings: Settings) -> FastAPI:
             )
             async with carrying_out(context, [settings.tenant]):
                 yield
+            making.cancel()
         finally:
             if insi:
                 await insi.aclose()
@@ -107,12 +117,28 @@ def application(settings: Settings) -> FastAPI:
     return app
 
 
+async def indexes_being_made(database: Database, patience: float = 10.0) -> asyncio.Task[None]:
+    """The making of the indexes that are missing, waited for so long at most: it goes on while requests are served."""
+
+    async def make() -> None:
+        with pymongo.timeout(None):
+            await make_indexes(database.database)
+
+    making = asyncio.create_task(make())
+    await asyncio.wait({making}, timeout=patience)
+    if making.done():
+        making.result()
+    else:
+        structlog.get_logger().warning("indexes_being_made", see="fhir-ins indexes")
+    return making
+
+
 async def store_fault(settings: Settings) -> str | None:
     """Why this store cannot be served, in plain words; None when it can."""
     database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=5)
     try:
         await database.ping()
-        await database.prepare()
+        await database.prepare(indexes=False)
         await require_writing(database, Writing(settings.fr_core))
     except PyMongoError:
         nodes = ", ".join(f"{host}:{port}" for host, port in database.client.topology_description.server_descriptions())

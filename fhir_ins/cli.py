@@ -1,4 +1,4 @@
-"""The command line: serve, reindex, sandbox, simulator, check-certificate, cnda. Each imports only what it runs."""
+"""The command line: serve, indexes, reindex, sandbox, simulator, check-certificate, cnda. Each imports what it runs."""
 
 import asyncio
 import inspect
@@ -85,6 +85,34 @@ def _reindex(**options: str | None) -> None:
     typer.echo(f"{count.seen} resources read, {count.changed} with a new version: FR Core {settings.fr_core}.")
 
 
+def _indexes(**options: str | None) -> None:
+    """List the indexes of the database: fields, state, size and use; ends with 1 where one is not as it should be."""
+    from pymongo.errors import PyMongoError
+
+    from fhir_ins.store.database import Database
+    from fhir_ins.store.indexes import IndexState, index_states
+
+    settings = _settings(options)
+
+    async def states() -> list[IndexState]:
+        uri, name = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
+        database = Database(uri, name, timeout=settings.mongodb_timeout)
+        try:
+            return await index_states(database.database)
+        finally:
+            await database.close()
+
+    try:
+        found = asyncio.run(states())
+    except PyMongoError:
+        _fail("MongoDB does not answer: start it, or set FHIR_INS_MONGODB_URI to the server's.")
+    for one in found:
+        name = f"{one.collection}.{one.name}"
+        typer.echo(f"{name:26} {one.state:9} {one.bytes / 1e6:10.1f} MB {one.used:10} uses  {one.fields}")
+    if any(one.state in ("missing", "different") for one in found):
+        raise typer.Exit(1)
+
+
 def _settings(options: Mapping[str, str | None], prefix: str = "") -> Settings:
     """The settings of the environment and of these options; ends the command where one is wrong.
 
@@ -124,6 +152,7 @@ def _with_options_of_settings(command: Callable[..., None], *names: str) -> Call
 
 cli.add_typer(cnda_commands, name="cnda")
 cli.command("serve")(_with_options_of_settings(serve, *Settings.model_fields))
+cli.command("indexes")(_with_options_of_settings(_indexes, "mongodb_uri", "mongodb_database", "mongodb_timeout"))
 cli.command("reindex")(
     _with_options_of_settings(_reindex, "fr_core", "mongodb_uri", "mongodb_database", "mongodb_timeout")
 )

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     )
     mongodb_database: str = Field("fhir_ins", description="Name of the database.")
     mongodb_timeout: float = Field(10.0, gt=0, description="Seconds one operation of MongoDB may take.")
+    search_timeout: float = Field(5.0, gt=0, description="Seconds a search may take; longer ones are refused.")
+    search_unbounded: int = Field(
+        10_000,
+        ge=0,
+        description="Resources of a type up to which a search may look at all: :not, :missing, bare _sort.",
+    )
     tenant: str = Field("default", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The structure whose data this is.")
     rights: Annotated[frozenset[Right], NoDecode] = Field(
         frozenset({Right.READ}),

@@ -82,7 +82,7 @@ async def test_the_keys_of_an_older_release_are_made_anew(start_server: StartSer
     from fhir_ins.store.database import Database
 
     database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
-    await database.resources.update_many({}, {"$set": {"ix": {"token": [], "string": [], "date": []}}})
+    await database.resources.update_many({}, {"$set": {"ix": {"token": [], "string": [], "range": []}}})
     await database.close()
     assert (await fhir.get("/Patient?family=adrun")).json()["total"] == 0
     assert (await reindex(settings)).changed == 0

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from fhir_ins import __version__
 from fhir_ins.api.context import context_of
-from fhir_ins.api.includes import includable
+from fhir_ins.api.includes import includable, reverse_includable
 from fhir_ins.api.operation_input import OPERATIONS, operation_definition
 from fhir_ins.api.read import read_response
 from fhir_ins.api.served import Served
@@ -36,7 +36,7 @@ _META = {"name": "meta", "definition": f"{_R4}/Resource-meta"}
 _META_ADD = {"name": "meta-add", "definition": f"{_R4}/Resource-meta-add"}
 _META_DELETE = {"name": "meta-delete", "definition": f"{_R4}/Resource-meta-delete"}
 _EVERYTHING = {"name": "everything", "definition": f"{_R4}/Patient-everything"}
-_OF_SYSTEM = ("transaction", "batch", "history-system")
+_OF_SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _ORDER = (
     "read",
     "vread",
@@ -107,7 +107,8 @@ def _resource(type_: str, said: Mapping[str, Json], settings: Settings, served: 
         **({"supportedProfile": supported} if supported else {}),
         "interaction": [{"code": code} for code in _ORDER if code in interactions],
         **_conditions(interactions, settings),
-        **({"searchInclude": included} if (included := includable(type_)) else {}),
+        **({"searchInclude": ["*", *included]} if (included := includable(type_)) else {}),
+        **({"searchRevInclude": ["*", *referring]} if (referring := reverse_includable(type_, served.stored)) else {}),
         "searchParam": [
             {
                 "name": parameter.name,

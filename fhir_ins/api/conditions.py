@@ -14,12 +14,14 @@ from starlette.requests import Request
 
 from fhir_ins.api.context import base_url, context_of
 from fhir_ins.fhir.outcome import BadRequest, PreconditionFailed
-from fhir_ins.fhir.search import Search, TokenValue, parse
+from fhir_ins.fhir.search import Search, parse
+from fhir_ins.fhir.search_terms import TokenValue
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.versions import Version
 
 _NOT_CRITERIA = frozenset({"_format", "_pretty", "_summary", "_elements"})
+_OF_PAGES = frozenset({"_count", "_sort", "_total"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ def condition(request: Request, caller: Caller, type_: str, query: str) -> Condi
     except ValueError as error:
         raise BadRequest("The condition must be URL-encoded UTF-8.") from error
     pairs = [(name, value) for name, value in given if name not in _NOT_CRITERIA]
-    if any(name == "_count" for name, _ in pairs):
-        raise BadRequest("A condition has no _count: all its matches count.", code="not-supported")
+    if any(name in _OF_PAGES for name, _ in pairs):
+        raise BadRequest("A condition has no _count, _sort or _total: all its matches count.", code="not-supported")
     search = parse(pairs, PARAMETERS[type_], lenient=False, base=base_url(request))
     if not search.criteria:
         raise BadRequest(
@@ -57,7 +59,7 @@ async def matches(request: Request, caller: Caller, condition: Condition, most: 
     """What matches, `most` at most, in the transaction that the request is part of; nobody else decides on it now."""
     resources = context_of(request).resources
     await resources.lock(condition.locks)
-    found = await resources.search(caller, condition.type, replace(condition.search, count=most), None)
+    found = await resources.search(caller, condition.type, replace(condition.search, count=most))
     return found.versions
 
 

@@ -24,6 +24,7 @@ from fhir_ins.fhir.search import GREATEST_COUNT
 from fhir_ins.fhir.search import parse as search_in
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.finding import Mark, Start
 from fhir_ins.store.versions import Version
 
 _IN = {
@@ -54,14 +55,14 @@ async def everything(request: Request) -> Response:
     if patient.body is None:
         raise gone(patient.updated)
     page, more = await _page(request, caller, patient, asked)
-    following = None
+    links = {}
     if more:
         last = Position(asked.applied, f"{page[-1].type}/{page[-1].id}")
-        following = sealed(last, context_of(request).cursor_key, caller, place)
+        links["next"] = f"_cursor={sealed(last, context_of(request).cursor_key, caller, place)}"
     entries = [Entry(version) for version in page]
     entries += [Entry(version, "include") for version in await _referred_to(request, caller, page)]
     total = len(page) if asked.after is None and not more else None
-    return json_response(searchset(request, place, asked.applied, entries, total=total, following=following))
+    return json_response(searchset(request, place, asked.applied, entries, total=total, links=links))
 
 
 async def _asked(request: Request, caller: Caller, place: str) -> _Asked:
@@ -116,9 +117,10 @@ async def _page(request: Request, caller: Caller, patient: Version, asked: _Aske
             search = replace(search, criteria=(*search.criteria, *whole.criteria))
         else:
             search = within(search, f"Patient/{patient.id}/{type_}", type_)
-        found = await resources.search(caller, type_, replace(search, count=asked.count - len(page)), after)
+        start = Start(Mark((), after)) if after else None
+        found = await resources.search(caller, type_, replace(search, count=asked.count - len(page)), start)
         page += found.versions
-        if found.more:
+        if found.after:
             return page, True
         if len(page) == asked.count:
             break

@@ -54,6 +54,9 @@ QUERY = {
     "_elements": "The elements to show of each resource, comma-separated: identifier,name.",
     "_count": "How many a page, at most 200.",
     "_include": "What the matches refer to comes along: Observation:subject, or Observation:subject:Patient.",
+    "_revinclude": "What refers to the matches comes along: Observation:subject.",
+    "_sort": "The order, by search parameters: family,-birthdate.",
+    "_total": "none, estimate (counted up to 10000) or accurate.",
     "_cursor": "The next page: follow the next link as it is, without other parameters.",
     "_since": "Only what changed at or after this instant: 2026-01-31T09:00:00Z.",
     "_at": "Only versions that were current at some time in this period: 2026-01.",
@@ -93,6 +96,7 @@ STATUSES = {
 
 OF_EVERY_ANSWER = ("_format", "_pretty")
 _VIEW = ("_summary", "_elements")
+_SEARCH = ("_include", "_revinclude", "_sort", "_total", "_count", "_cursor", *_VIEW)
 _READ = (400, 403, 404, 406, 503)
 _WRITE = (*_READ, *_BODY, 409, 412, 422)
 _INSI = (429, 502)
@@ -183,7 +187,16 @@ INTERACTIONS: Mapping[str, Interaction] = {
         f"{_HTTP}#search",
         (200, *_READ, *_BODY, 410),
         Takes.FORM,
-        query=("_include", "_count", "_cursor", *_VIEW),
+        query=_SEARCH,
+        headers=("Prefer",),
+    ),
+    "search_system": Interaction(
+        "Search of several types",
+        "The resources of the types that _type names, or of all, that match parameters which all these types have.",
+        f"{_HTTP}#search",
+        (200, *_READ, *_BODY, 410),
+        Takes.FORM,
+        query=("_type", *_SEARCH),
         headers=("Prefer",),
     ),
     "history_instance": Interaction(

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/conformance-module.html. They are the same for every caller who may read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,12 +11,12 @@ from typing import Any
 
 from fhir_ins.api.served import PUBLISHED
 from fhir_ins.fhir.json import serialise
-from fhir_ins.fhir.matching import matches
+from fhir_ins.fhir.matching import matches, value_of_sort, values_under
 from fhir_ins.fhir.outcome import NotFound
-from fhir_ins.fhir.search import Search
+from fhir_ins.fhir.search import Search, SortKey
 from fhir_ins.fhir.search_parameters import Keys, keys_of
 from fhir_ins.security.caller import Caller
-from fhir_ins.store.resources import Page
+from fhir_ins.store.finding import Found, Mark, Page, Start, page_of
 from fhir_ins.store.versions import Version
 
 
@@ -41,17 +41,34 @@ class Published:
             raise NotFound(f"There is no such {type_}: search without parameters lists those of this server.")
         return found.version
 
-    async def search(self, _caller: Caller, type_: str, search: Search, after: str | None) -> Page:
-        """The matches after id `after`, at most `search.count` of them."""
-        found = [version for version in self._matching(type_, search) if after is None or version.id > after]
-        return Page(tuple(found[: search.count]), len(found) > search.count)
+    async def search(self, _caller: Caller, type_: str, search: Search, start: Start | None = None) -> Page:
+        """The matches before or after `start`, `search.count` of them at most; they are few."""
+        found = [Found(Mark((), version.id), version) for version in self._in_order(type_, search)]
+        if start is None:
+            return page_of(found, search.count, None)
+        at = next((place for place, one in enumerate(found) if one.mark.id == start.mark.id), -1)
+        return page_of(found[: max(at, 0)][::-1] if start.back else found[at + 1 :], search.count, start)
 
-    async def count(self, _caller: Caller, type_: str, search: Search) -> int:
-        """How many match."""
-        return sum(1 for _ in self._matching(type_, search))
+    async def count(self, _caller: Caller, type_: str, search: Search, most: int = 0) -> int:
+        """How many match; `most` at most, where it is given."""
+        counted = len(self._in_order(type_, search))
+        return min(counted, most) if most else counted
 
-    def _matching(self, type_: str, search: Search) -> Iterator[Version]:
-        return (found.version for found in self._artifacts[type_].values() if matches(found.keys, search))
+    def _in_order(self, type_: str, search: Search) -> list[Version]:
+        """The matches by the keys they are sorted by, the last key first: sorting leaves equals as they stand."""
+        found = [one for one in self._artifacts[type_].values() if matches(one.keys, search)]
+        for key in reversed(search.sort):
+            if key.parameter.name == "_id":
+                found.sort(key=lambda one: one.version.id, reverse=key.descending)
+            else:
+                found.sort(key=lambda one, key=key: _sort_value(one.keys, key), reverse=key.descending)  # type: ignore[misc]
+        return [one.version for one in found]
+
+
+def _sort_value(keys: Keys, key: SortKey) -> tuple[bool, Any]:
+    """The least value under the parameter, or the greatest; what has none stands before all else."""
+    values = sorted(value_of_sort(value) for value in values_under(keys, set(key.parameter.names)))
+    return (bool(values), values[-1 if key.descending else 0] if values else 0)
 
 
 def _version(artifact: dict[str, Any]) -> Version:

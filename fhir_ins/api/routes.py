@@ -20,7 +20,7 @@ from fhir_ins.api.negotiation import Format
 from fhir_ins.api.openapi import openapi
 from fhir_ins.api.patch import conditional_patch, patch
 from fhir_ins.api.read import read
-from fhir_ins.api.search import search
+from fhir_ins.api.search import search, search_system
 from fhir_ins.api.update import conditional_update, update
 from fhir_ins.api.validate import validate, validate_instance
 from fhir_ins.api.vread import vread
@@ -68,7 +68,8 @@ ROUTES = [
     Address(f"{BASE}/metadata", GET=capabilities),
     Address(f"{BASE}/_history", GET=history_system),
     Address(f"{BASE}/$meta", GET=meta_of_system, POST=meta_of_system),
-    Address(BASE, POST=bundle),
+    Address(f"{BASE}/_search", POST=search_system),
+    Address(BASE, GET=search_system, POST=bundle),
     Address("/health/live", formats=(), GET=live),
     Address("/health/ready", formats=(), GET=ready),
     Address("/metrics", formats=(), GET=metrics),

@@ -1,9 +1,9 @@
-"""FHIR search: GET [base]/[type]?… and POST [base]/[type]/_search, of a type or of what is in a compartment.
+"""FHIR search: GET [base]/[type]?… and POST [base]/[type]/_search, of a type, of a compartment, of several types.
 
 https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/compartmentdefinition.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from fhir_ins.api.body import bounded_body
 from fhir_ins.api.chains import chained
 from fhir_ins.api.context import base_url, caller_of, context_of, source_of, type_of
-from fhir_ins.api.includes import INCLUDE, included, includes
+from fhir_ins.api.includes import INCLUDES, included, includes
 from fhir_ins.api.negotiation import named_format
 from fhir_ins.api.paging import Position, opened, sealed
 from fhir_ins.api.patients import gone
@@ -28,47 +28,112 @@ from fhir_ins.fhir.outcome import BadRequest, NotFound, UnsupportedMediaType
 from fhir_ins.fhir.search import Search, parse
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.security.caller import Caller, Right
+from fhir_ins.store.finding import Found, Mark, Page, Start
+from fhir_ins.store.merging import merged, start_of
 from fhir_ins.store.versions import Version
 
+ESTIMATED = 10_000  # the total that is counted up to for _total=estimate
 _CURSOR = "_cursor"
+_TYPE = "_type"
 _FORM = "application/x-www-form-urlencoded"
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
-_BESIDE = OF_VIEW | {INCLUDE}  # what is shown of the matches, and along with them
+_BESIDE = OF_VIEW | INCLUDES | {_TYPE}  # what is shown of the matches, what comes along, where they are sought
+
+Pair = tuple[str, str]
 
 
 async def search(request: Request) -> Response:
     caller = caller_of(request)
     caller.require(Right.READ)
     type_ = type_of(request)
+    pairs = await _asked_pairs(request)
+    place = await _place(request, caller, type_)
+    return await _answer(request, caller, place, pairs, type_)
+
+
+async def search_system(request: Request) -> Response:
+    """GET [base]?_type=… and POST [base]/_search: of several types, or of all that are stored."""
+    caller = caller_of(request)
+    caller.require(Right.READ)
+    return await _answer(request, caller, "", await _asked_pairs(request), None)
+
+
+async def _asked_pairs(request: Request) -> list[Pair]:
+    """All parameters, of the URL and of the form, but those of the answer's format, which is set."""
     pairs = _pairs(request.scope["query_string"].decode("latin-1")) + (
         await _form(request) if request.method == "POST" else []
     )
     for name, value in pairs:
         if name == "_format":
             request.scope[FORMAT] = named_format(value)
-    place = await _place(request, caller, type_)
-    after, pairs = _position(request, caller, place, [pair for pair in pairs if pair[0] not in _OF_THE_ANSWER])
+    return [pair for pair in pairs if pair[0] not in _OF_THE_ANSWER]
+
+
+async def _answer(request: Request, caller: Caller, place: str, pairs: list[Pair], type_: str | None) -> Response:
+    start, pairs = _position(request, caller, place, pairs)
+    types = (type_,) if type_ else _types(request, pairs)
     shown = view(pairs, counts=True)
+    stored = context_of(request).served.stored
+    along = includes(pairs, types, stored)
+    searches = {one: await _search(request, caller, one, place, pairs) for one in types}
+    search = searches[types[0]]
+    applied = (*search.applied, *(pair for pair in pairs if pair[0] in _BESIDE))
+    if search.count == 0 or shown.summary == "count":
+        counted = await _count(request, caller, searches)
+        return json_response(searchset(request, place, applied, (), total=counted))
+    page = await _page(request, caller, searches, start)
+    total = len(page.found) if start is None and not page.after else await _total(request, caller, searches)
+    entries = [Entry(shown.version(version)) for version in page.versions]
+    entries += [Entry(version, "include") for version in await included(request, caller, page.versions, along)]
+    links = _links(request, caller, place, applied, page)
+    return json_response(searchset(request, place, applied, entries, total=total, links=links))
+
+
+async def _search(request: Request, caller: Caller, type_: str, place: str, pairs: Sequence[Pair]) -> Search:
+    """The criteria as they are of one type, its chains searched for."""
     lenient = preference(request, "handling") == "lenient"
-    along = includes(pairs, type_)
     asked = [pair for pair in pairs if pair[0] not in _BESIDE]
     chains = await chained(request, caller, type_, asked, lenient=lenient)
     found = parse(asked, PARAMETERS[type_], lenient=lenient, base=base_url(request), chained=chains)
-    found = within(found, place, type_)
-    applied = (*found.applied, *(pair for pair in pairs if pair[0] in _BESIDE))
-    source = source_of(request, type_)
-    if found.count == 0 or shown.summary == "count":
-        counted = await source.count(caller, type_, found)
-        return json_response(searchset(request, place, applied, (), total=counted))
-    page = await source.search(caller, type_, found, after)
-    total = len(page.versions) if after is None and not page.more else None
-    following = None
-    if page.more:
-        position = Position(applied, page.versions[-1].id)
-        following = sealed(position, context_of(request).cursor_key, caller, place)
-    entries = [Entry(shown.version(version)) for version in page.versions]
-    entries += [Entry(version, "include") for version in await included(request, caller, page.versions, along)]
-    return json_response(searchset(request, place, applied, entries, total=total, following=following))
+    return within(found, place, type_)
+
+
+def _types(request: Request, pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """The types that `_type` names, in their order; all that are stored without it."""
+    stored = context_of(request).served.stored
+    named = [type_ for name, value in pairs if name == _TYPE for type_ in value.split(",")]
+    if wrong := [type_ for type_ in named if type_ not in stored]:
+        shown = wrong[0] if wrong[0].isalpha() and wrong[0].isascii() else "A value"
+        raise BadRequest(f"{shown} of _type is no type of resource that is stored here: {', '.join(stored)}.")
+    return tuple(type_ for type_ in stored if not named or type_ in named)
+
+
+async def _page(request: Request, caller: Caller, searches: Mapping[str, Search], start: "_Start | None") -> Page:
+    """The page of all types together: each searched for a page of its own from the same mark on."""
+    types = sorted(searches)
+    pages = {
+        type_: await source_of(request, type_).search(
+            caller, type_, searches[type_], start_of(type_, start.type, start.start) if start else None
+        )
+        for type_ in types
+    }
+    if len(types) == 1:
+        return pages[types[0]]
+    return merged(pages, searches[types[0]], start.start if start else None)
+
+
+async def _count(request: Request, caller: Caller, searches: Mapping[str, Search], most: int = 0) -> int:
+    return sum(
+        [await source_of(request, type_).count(caller, type_, search, most) for type_, search in searches.items()]
+    )
+
+
+async def _total(request: Request, caller: Caller, searches: Mapping[str, Search]) -> int | None:
+    """https://hl7.org/fhir/R4/search.html#total: an estimate is right as far as is counted, and no less beyond."""
+    asked = next(iter(searches.values())).total
+    if asked == "none":
+        return None
+    return await _count(request, caller, searches, ESTIMATED if asked == "estimate" else 0)
 
 
 async def _place(request: Request, caller: Caller, type_: str) -> str:
@@ -96,16 +161,39 @@ def within(search: Search, place: str, type_: str) -> Search:
     return replace(search, criteria=(criterion, *search.criteria)) if criterion else search
 
 
-def _position(
-    request: Request, caller: Caller, place: str, pairs: list[tuple[str, str]]
-) -> tuple[str | None, list[tuple[str, str]]]:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a page starts, and the type of the resource that stands there."""
+
+    start: Start
+    type: str
+
+
+def _position(request: Request, caller: Caller, place: str, pairs: list[Pair]) -> tuple[_Start | None, list[Pair]]:
     cursors = [value for name, value in pairs if name == _CURSOR]
     if not cursors:
         return None, pairs
     if len(pairs) > 1:
         raise BadRequest("A _cursor holds the whole search: follow the next link as it is, without other parameters.")
     position = opened(cursors[0], context_of(request).cursor_key, caller, place)
-    return position.after, list(position.applied)
+    values, id_, type_, back = position.after
+    return _Start(Start(Mark(tuple(values), id_), back=back), type_), list(position.applied)
+
+
+def _links(request: Request, caller: Caller, place: str, applied: Sequence[Pair], page: Page) -> dict[str, str]:
+    """The queries of the pages around this one, by relation."""
+
+    def cursor(at: Found, *, back: bool) -> str:
+        after = [list(at.mark.values), at.mark.id, at.version.type, back]
+        position = Position(tuple(applied), after)
+        return f"{_CURSOR}={sealed(position, context_of(request).cursor_key, caller, place)}"
+
+    links = {"first": urlencode(applied)} if page.before or page.after else {}
+    if page.before and page.found:
+        links["previous"] = cursor(page.found[0], back=True)
+    if page.after and page.found:
+        links["next"] = cursor(page.found[-1], back=False)
+    return links
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +204,32 @@ class Entry:
     mode: str = "match"
 
 
+NO_LINKS: Mapping[str, str] = {}
+
+
 def searchset(
     request: Request,
     place: str,
-    applied: Sequence[tuple[str, str]],
+    applied: Sequence[Pair],
     entries: Sequence[Entry],
     *,
     total: int | None,
-    following: str | None = None,
+    links: Mapping[str, str] = NO_LINKS,
 ) -> bytes:
-    """The Bundle around the ready bytes, for `place` below the base; `total` where it is known without counting."""
+    """The Bundle around the ready bytes, for `place` below the base; `total` where it is known, or asked for.
+
+    `links` are queries beside that of the page itself.
+    """
     base = base_url(request)
-    here = f"{base}/{place}"
-    links = [{"relation": "self", "url": f"{here}?{urlencode(applied)}" if applied else here}]
-    if following:
-        links.append({"relation": "next", "url": f"{here}?{_CURSOR}={following}"})
+    here = f"{base}/{place}".rstrip("/")
+    queries = {"self": urlencode(applied), **links}
+    relations = [
+        {"relation": relation, "url": f"{here}?{query}" if query else here} for relation, query in queries.items()
+    ]
     head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:
         head["total"] = total
-    opening = orjson.dumps({**head, "link": links})
+    opening = orjson.dumps({**head, "link": relations})
     if not entries:
         return opening
     written = (

@@ -1,7 +1,8 @@
 """Compartments: what belongs to a patient, an encounter and so on. https://hl7.org/fhir/R4/compartmentdefinition.html"""
 
-from fhir_ins.fhir.search import Criterion, TokenValue, UriValue
+from fhir_ins.fhir.search import Criterion
 from fhir_ins.fhir.search_parameters import PARAMETERS, definitions
+from fhir_ins.fhir.search_terms import TokenValue, UriValue
 
 COMPARTMENTS = ("Patient", "Encounter", "RelatedPerson", "Practitioner", "Device")
 

@@ -4,10 +4,12 @@ Run as `python -m fhir_ins.fhir.compile_search <hl7.fhir.r4.core.tgz>` (`make de
 https://hl7.org/fhir/R4/searchparameter-registry.html and https://hl7.org/fhir/R4/compartmentdefinition.html say:
 
     "parameters":   {type: {name: {"type": number | date | string | token | reference | composite | quantity | uri |
-                     special, "url": canonical, "expression": FHIRPath?, "targets": [type]?, "text": description}}}
+                     special, "url": canonical, "expression": FHIRPath?, "targets": [type]?, "text": description,
+                     "components": [[canonical of a parameter, FHIRPath]]?}}}
     "compartments": {type: {type within it: [name]}}
 
-`expression` is the part of the official one that is about the type. Parameters of all types stand under Resource and
+`expression` is the part of the official one that is about the type; the expressions of a composite's components start
+from what its own leads to. Parameters of all types stand under Resource and
 DomainResource. The examples of the package are left out; so is `{def}`, which a compartment calls itself by, where the
 parameter that says the same is `_id`.
 """
@@ -56,13 +58,15 @@ def _parameter(parameter: Json, type_: str) -> Json:
     targets = sorted(parameter.get("target", ()))
     if 0 < len(targets) < _ALL_TYPES:
         compiled["targets"] = targets
+    if components := parameter.get("component"):
+        compiled["components"] = [[found["definition"], found["expression"]] for found in components]
     return {**compiled, "text": _text(parameter["description"], type_)}
 
 
 def _alternatives(parameter: Json, type_: str) -> list[str]:
     """The parts of an expression's union that are about a type: a few of one base only name no type at all."""
     parts = _union(parameter.get("expression", ""))
-    if parameter["type"] == "composite" or type_ in _ABSTRACT:
+    if type_ in _ABSTRACT:
         return parts
     about = [part for part in parts if re.match(rf"\(*{type_}\b", part)]
     return about if about or len(parameter["base"]) > 1 else parts

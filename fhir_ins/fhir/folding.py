@@ -1,6 +1,7 @@
-"""Strings as search compares them: without case, accents, ligatures or punctuation.
+"""Strings as search compares them: without case, accents, ligatures, punctuation or spaces.
 
-Source: https://hl7.org/fhir/R4/search.html#string (case- and accent-insensitive, punctuation may be ignored).
+Source: https://hl7.org/fhir/R4/search.html#string (case and accents are no difference; punctuation may be none).
+So a name of several words is found however it is typed: dartagnan, D'ARTAGNAN, d artagnan.
 """
 
 import unicodedata
@@ -9,14 +10,13 @@ from anyascii import anyascii
 
 LONGEST = 200  # longer strings are found by their beginning
 _ACCENTS = dict.fromkeys(range(0x300, 0x363))
-_SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
+_SEPARATORS = dict.fromkeys(code for code in range(128) if not chr(code).isalnum())
 
 
 def fold(text: str) -> str:
-    """`D’Artagnan  de l’Hérault` as `D ARTAGNAN DE L HERAULT`."""
+    """`D’Artagnan  de l’Hérault` as `DARTAGNANDELHERAULT`."""
     plain = text if text.isascii() else _plain(text[:LONGEST])
-    folded = " ".join(plain[: 2 * LONGEST].upper().translate(_SEPARATORS).split())
-    return folded[:LONGEST].rstrip()
+    return plain[: 2 * LONGEST].upper().translate(_SEPARATORS)[:LONGEST]
 
 
 def _plain(text: str) -> str:

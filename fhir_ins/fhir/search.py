@@ -9,66 +9,56 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from fhir_ins.fhir.dates import Span, span_of
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.references import local_reference, target_type, unversioned
 from fhir_ins.fhir.search_parameters import SearchParameter
+from fhir_ins.fhir.search_terms import SearchValue, UriValue, split, term, unescaped
 from fhir_ins.fhir.search_values import Kind
 from fhir_ins.fhir.structure import resource_types
 
 DEFAULT_COUNT = 20
 GREATEST_COUNT = 200
 GREATEST_LIST = 50
+MOST_SORT_KEYS = 5
+TOTALS = ("none", "estimate", "accurate")
 
-_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=\d)")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+", re.ASCII)
-_UNESCAPED_COMMA = re.compile(r"(?<!\\)(?:\\\\)*,")
-_ESCAPE = re.compile(r"\\([,|$\\])")
-
-
-@dataclass(frozen=True, slots=True)
-class TokenValue:
-    """`[system]|[code]`: system None is any, "" is none at all; code None is any of the system."""
-
-    system: str | None
-    code: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DateValue:
-    prefix: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class UriValue:
-    """A uri; or a reference: `Type/id`, an id of any type, or an absolute or canonical URL."""
-
-    text: str
-
-
-SearchValue = TokenValue | DateValue | UriValue | str
+_URL = re.compile(r"[a-z][a-z0-9+.\-]*://\S+", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """Any of the values may match, under any of the parameters: a search names one, a compartment may take several.
 
-    Without values nothing matches: a chain has found nothing to refer to.
+    With the modifier `not` none of them may. Without values nothing matches: a chain has found nothing to refer to.
     """
 
     parameters: tuple[SearchParameter, ...]
     values: tuple[SearchValue, ...]
+    modifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """The least value of each resource under the parameter comes first; descending, the greatest."""
+
+    parameter: SearchParameter
+    descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """All criteria match together. `applied` are the name and value pairs of the self link."""
+    """All criteria match together. `applied` are the name and value pairs of the self link.
+
+    Without `sort` the matches come in order of id.
+    """
 
     criteria: tuple[Criterion, ...]
     count: int
     applied: tuple[tuple[str, str], ...]
+    sort: tuple[SortKey, ...] = ()
+    total: str = "none"
 
 
 NO_CHAINS: Mapping[tuple[str, str], Criterion] = MappingProxyType({})
@@ -89,12 +79,19 @@ def parse(
     """
     criteria: list[Criterion] = []
     applied: list[tuple[str, str]] = []
-    count = DEFAULT_COUNT
+    count, total = DEFAULT_COUNT, "none"
+    sort: tuple[SortKey, ...] = ()
     for name, value in pairs:
         if name == "_format":
             continue
         if name == "_count":
             count = _count(value)
+        elif name == "_sort":
+            sort = _sort(value, parameters)
+        elif name == "_total":
+            total = _total(value)
+        elif name == "_contained":
+            _contained(value)
         elif found := chained.get((name, value)):
             criteria.append(found)
         elif asked := asked_for(name, parameters):
@@ -106,7 +103,7 @@ def parse(
             message = "MSG_PARAM_MODIFIER_INVALID" if known else "MSG_PARAM_UNKNOWN"
             raise BadRequest(_unknown(name, parameters), code="not-supported", message=message)
         applied.append((name, value))
-    return Search(tuple(criteria), count, tuple(applied))
+    return Search(tuple(criteria), count, tuple(applied), sort, total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +111,8 @@ class Asked:
     """A parameter as a search names it: `target` is the type it gives as modifier, `subject:Patient`."""
 
     parameter: SearchParameter
-    target: str | None
+    target: str | None = None
+    modifier: str = ""
 
 
 def asked_for(name: str, parameters: Mapping[str, SearchParameter]) -> Asked | None:
@@ -122,18 +120,45 @@ def asked_for(name: str, parameters: Mapping[str, SearchParameter]) -> Asked | N
     base, colon, modifier = name.partition(":")
     parameter = parameters.get(base)
     if parameter is None or not colon:
-        return Asked(parameter, None) if parameter else None
+        return Asked(parameter) if parameter else None
+    if modifier in parameter.modified:
+        return Asked(parameter.modified[modifier])
+    if modifier in modifiers_of(parameter):
+        return Asked(parameter, modifier=modifier)
     allowed = parameter.kind is Kind.REFERENCE and modifier in (parameter.targets or resource_types())
     return Asked(parameter, modifier) if allowed else None
+
+
+def modifiers_of(parameter: SearchParameter) -> tuple[str, ...]:
+    """The modifiers it is offered with, beside the types of a reference's target."""
+    if parameter.name in _OF_ALL:
+        return ()
+    return (*_MODIFIERS.get(parameter.kind, ("missing",)), *parameter.modified)
+
+
+# Of what every resource has, nothing is missing.
+_OF_ALL = ("_id", "_lastUpdated")
+_MODIFIERS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.COMPOSITE: (),
+    Kind.STRING: ("missing", "exact", "contains"),
+    Kind.TOKEN: ("missing", "not"),
+    Kind.URI: ("missing", "above", "below"),
+}
+_BY_TERMINOLOGY = ("in", "not-in", "above", "below")
 
 
 def _unknown(name: str, parameters: Mapping[str, SearchParameter]) -> str:
     base, _, modifier = name.partition(":")
     if base in parameters and modifier:
-        if parameters[base].kind is Kind.REFERENCE:
-            types = ", ".join(sorted(parameters[base].targets)) or "any resource type"
-            return f"The search parameter {base} is offered with a type as modifier only: {types}. Or leave it out."
-        return f"The search parameter {base} is not offered with a modifier: leave it out."
+        parameter = parameters[base]
+        if parameter.kind is Kind.TOKEN and modifier in _BY_TERMINOLOGY:
+            return f"{base} is not offered with this modifier, which needs a terminology service: list the codes."
+        offered = modifiers_of(parameter)
+        if parameter.kind is Kind.REFERENCE:
+            offered = (*offered, *(sorted(parameter.targets) or ["any resource type"]))
+        if not offered:
+            return f"The search parameter {base} is not offered with a modifier: leave it out."
+        return f"The search parameter {base} is offered with these modifiers: {', '.join(offered)}. Or leave it out."
     shown = base if re.fullmatch(r"[A-Za-z_.-]{1,40}", base) else "given"
     valid = ", ".join([*parameters, "_count"])
     return f"The search parameter {shown} is not one of this resource. Valid ones: {valid}."
@@ -145,9 +170,38 @@ def _count(value: str) -> int:
     return min(int(value), GREATEST_COUNT)
 
 
+def _sort(value: str, parameters: Mapping[str, SearchParameter]) -> tuple[SortKey, ...]:
+    """https://hl7.org/fhir/R4/search.html#sort"""
+    keys = []
+    for text in value.split(","):
+        parameter = parameters.get(text.removeprefix("-"))
+        if parameter is None or parameter.kind in (Kind.COMPOSITE, Kind.SPECIAL):
+            raise BadRequest(
+                "_sort takes search parameters of this resource, with - before one to sort the other way: "
+                "_sort=family,-birthdate.",
+                code="not-supported",
+            )
+        keys.append(SortKey(parameter, text.startswith("-")))
+    if len(keys) > MOST_SORT_KEYS:
+        raise BadRequest(f"_sort takes {MOST_SORT_KEYS} search parameters at most.", code="too-costly")
+    return tuple(keys)
+
+
+def _total(value: str) -> str:
+    if value not in TOTALS:
+        raise BadRequest("_total takes none, estimate or accurate.", code="value")
+    return value
+
+
+def _contained(value: str) -> None:
+    if value != "false":
+        text = "Contained resources are not searched: leave _contained out, or search what contains them."
+        raise BadRequest(text, code="not-supported")
+
+
 def _criterion(asked: Asked, value: str, base: str | None) -> Criterion:
     parameter = asked.parameter
-    alternatives = _split(value)
+    alternatives = split(value, ",")
     if len(alternatives) > GREATEST_LIST:
         raise BadRequest(
             f"The search parameter {parameter.name} takes {GREATEST_LIST} values at most.", code="too-costly"
@@ -156,36 +210,18 @@ def _criterion(asked: Asked, value: str, base: str | None) -> Criterion:
         raise BadRequest(
             f"The search parameter {parameter.name} has an empty value.", code="value", message="MSG_PARAM_INVALID"
         )
-    if parameter.kind is Kind.REFERENCE:
-        return Criterion((parameter,), tuple(_reference(asked, _unescape(one), base) for one in alternatives))
-    return Criterion((parameter,), tuple(_value(parameter, alternative) for alternative in alternatives))
+    if parameter.kind is Kind.REFERENCE and asked.modifier != "missing":
+        return Criterion((parameter,), tuple(_reference(asked, unescaped(one), base) for one in alternatives))
+    if parameter.kind is Kind.URI and asked.modifier in ("above", "below"):
+        _require_urls(parameter, alternatives)
+    values = tuple(term(parameter, asked.modifier, alternative) for alternative in alternatives)
+    return Criterion((parameter,), values, asked.modifier)
 
 
-def _value(parameter: SearchParameter, text: str) -> SearchValue:
-    if parameter.kind is Kind.DATE:
-        return _date(parameter, text)
-    if parameter.kind is Kind.STRING:
-        return _unescape(text)
-    if parameter.kind is Kind.URI:
-        return UriValue(_unescape(text))
-    system, bar, code = _bar(text)
-    if not bar:
-        return TokenValue(None, _unescape(text))
-    if not system and not code:
-        raise BadRequest(f"{parameter.name} takes system|code, |code or system|.", code="value")
-    return TokenValue(_unescape(system), _unescape(code) if code else None)
-
-
-def _date(parameter: SearchParameter, text: str) -> DateValue:
-    prefix = _PREFIX.match(text)
-    span = span_of(text[2:] if prefix else text)
-    if span is None:
-        raise BadRequest(
-            f"{parameter.name} takes a date of the calendar (1975, 1975-12 or 1975-12-31), after a prefix or not: "
-            "eq ne gt lt ge le sa eb ap.",
-            code="value",
-        )
-    return DateValue(prefix.group() if prefix else "eq", span)
+def _require_urls(parameter: SearchParameter, values: Sequence[str]) -> None:
+    """https://hl7.org/fhir/R4/search.html#uri: above and below are of URLs, not of URNs."""
+    if not all(_URL.fullmatch(unescaped(value)) for value in values):
+        raise BadRequest(f"{parameter.name} takes a URL with above and below: http://a/b.", code="value")
 
 
 def _reference(asked: Asked, text: str, base: str | None) -> UriValue:
@@ -203,21 +239,3 @@ def _reference(asked: Asked, text: str, base: str | None) -> UriValue:
     if allowed and type_ and (local or target) and type_ not in allowed:
         raise BadRequest(f"{name} refers to these types here: {', '.join(sorted(allowed))}.", code="value")
     return UriValue(local or unversioned(text))
-
-
-def _split(value: str) -> list[str]:
-    parts, start = [], 0
-    for match in _UNESCAPED_COMMA.finditer(value):
-        parts.append(value[start : match.end() - 1])
-        start = match.end()
-    return [*parts, value[start:]]
-
-
-def _bar(text: str) -> tuple[str, str, str]:
-    """Cut at the first unescaped bar."""
-    match = re.search(r"(?<!\\)(?:\\\\)*\|", text)
-    return (text[: match.end() - 1], "|", text[match.end() :]) if match else (text, "", "")
-
-
-def _unescape(text: str) -> str:
-    return _ESCAPE.sub(r"\1", text)

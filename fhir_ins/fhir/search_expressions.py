@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\s*(?:(?P<string>'(?:[^'\\]|\\.)*')|(?P<name>[A-Za-z_]\w*)|(?P<sign>!=|[.()|=]))", re.ASCII)
+_TOKEN = re.compile(r"\s*(?:(?P<string>'(?:[^'\\]|\\.)*')|(?P<name>%?[A-Za-z_]\w*)|(?P<sign>!=|[.()|=]))", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -18,7 +18,10 @@ class NotReadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A member of what stands before it; at the start of an expression, of the context, or the context's type."""
+    """A member of what stands before it; at the start of an expression, of the context, or the context's type.
+
+    `%resource` at the start is the resource the context is in.
+    """
 
     of: "Expression | None"
     name: str

@@ -5,22 +5,35 @@ parameters are compiled when it is first asked for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from fhir_ins.fhir.dates import Span
-from fhir_ins.fhir.folding import fold
 from fhir_ins.fhir.places import ancestors
-from fhir_ins.fhir.search_paths import extractor, may_last
-from fhir_ins.fhir.search_values import Kind, Token, Value
+from fhir_ins.fhir.search_paths import (
+    Component,
+    Leaf,
+    composite_extractor,
+    extractor,
+    further_extractor,
+    leaves,
+    may_last,
+)
+from fhir_ins.fhir.search_values import (
+    Kind,
+    Value,
+    identifiers_of_type,
+    logical_references,
+    texts_of,
+)
 from fhir_ins.fhir.structure import resource_types
 
 Resource = Mapping[str, Any]
 Json = dict[str, Any]
+Values = Callable[[Resource], Iterable[Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +41,56 @@ class SearchParameter:
     """A parameter: `definition` is its canonical URL, `values` gives a resource's values under it.
 
     `targets` are the types a reference may name, empty when any; `lasting`: its dates may last longer than a year.
+    `components` are the kinds of a composite's parts.
+
+    What a resource has under another parameter as well (family, of name) has its keys there only: `names` are this
+    parameter and those others, `own` gives the values that are left; None: all.
+
+    `modified` are the parameters that a modifier makes of it, since it compares something else than the values:
+    `code:text` the words, `identifier:of-type` the type with the value, `subject:identifier` a logical reference.
     """
 
     name: str
     kind: Kind
     definition: str
     documentation: str
-    values: Callable[[Resource], Iterable[Value]]
+    values: Values
     targets: frozenset[str] = frozenset()
     lasting: bool = False
+    components: tuple[Kind, ...] = ()
+    also: tuple[str, ...] = ()
+    own: Values | None = None
+    modified: Mapping[str, "SearchParameter"] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Under which its keys stand."""
+        return (self.name, *self.also)
+
+
+Named = tuple[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a resource can be found by: (parameter, value) pairs; strings are folded, uris are references too."""
+    """What a resource can be found by: (parameter, value) pairs, by the kind of the values.
 
-    tokens: frozenset[tuple[str, Token]] = frozenset()
-    strings: frozenset[tuple[str, str]] = frozenset()
-    dates: frozenset[tuple[str, Span]] = frozenset()
-    uris: frozenset[tuple[str, str]] = frozenset()
+    `uris` are of references too; of composites, with the kinds of their parts.
+    """
+
+    tokens: frozenset[Named] = frozenset()
+    strings: frozenset[Named] = frozenset()
+    dates: frozenset[Named] = frozenset()
+    uris: frozenset[Named] = frozenset()
+    amounts: frozenset[Named] = frozenset()
+    positions: frozenset[Named] = frozenset()
+    composites: frozenset[tuple[str, tuple[Kind, ...], Any]] = frozenset()
 
     def __or__(self, other: "Keys") -> "Keys":
-        return Keys(
-            self.tokens | other.tokens,
-            self.strings | other.strings,
-            self.dates | other.dates,
-            self.uris | other.uris,
-        )
+        return Keys(*(getattr(self, name) | getattr(other, name) for name in _KEYS))
 
 
+_KEYS = ("tokens", "strings", "dates", "uris", "amounts", "positions", "composites")
 NO_KEYS = Keys()
 
 # Parameters of the official table that are not offered: each would find nothing, or other than it says.
@@ -80,30 +114,36 @@ NOT_OFFERED: Mapping[str, str] = {
 
 def keys_of(resource: Resource, parameters: Mapping[str, SearchParameter] | None = None) -> Keys:
     """The keys of a resource under these parameters, or under all of its type's in FHIR."""
-    tokens: set[tuple[str, Any]] = set()
-    strings: set[tuple[str, str]] = set()
-    dates: set[tuple[str, Any]] = set()
-    uris: set[tuple[str, Any]] = set()
-    folded: dict[Any, str] = {}  # a name is found by itself and by its parts
+    found: dict[Kind, set[Any]] = {kind: set() for kind in _SETS}
     asked = PARAMETERS[resource["resourceType"]] if parameters is None else parameters
-    for name, parameter in asked.items():
-        values = parameter.values(resource)
-        if not values:
-            continue
-        kind = parameter.kind
-        if kind is _STRING:
-            for value in values:
-                if value not in folded:
-                    folded[value] = fold(str(value))
-                if text := folded[value]:
-                    strings.add((name, text))
-        else:
-            found = tokens if kind is _TOKEN else dates if kind is _DATE else uris
-            found.update([(name, value) for value in values])
-    return Keys(frozenset(tokens), frozenset(strings), frozenset(dates), frozenset(uris))
+    for parameter in asked.values():
+        _add(parameter, resource, found)
+        for modified in parameter.modified.values():
+            _add(modified, resource, found)
+    return Keys(**{name: frozenset().union(*(found[kind] for kind in kinds)) for name, kinds in _KINDS_OF.items()})
 
 
-_STRING, _TOKEN, _DATE = Kind.STRING, Kind.TOKEN, Kind.DATE  # looked up for every parameter of every write
+def _add(parameter: SearchParameter, resource: Resource, found: dict[Kind, set[Any]]) -> None:
+    values = (parameter.own or parameter.values)(resource)
+    if not values:
+        return
+    name = parameter.name
+    if parameter.components:
+        found[parameter.kind].update([(name, parameter.components, value) for value in values])
+    else:
+        found[parameter.kind].update([(name, value) for value in values])
+
+
+_SETS = tuple(Kind)
+_KINDS_OF: Mapping[str, tuple[Kind, ...]] = {
+    "tokens": (Kind.TOKEN,),
+    "strings": (Kind.STRING,),
+    "dates": (Kind.DATE,),
+    "uris": (Kind.URI, Kind.REFERENCE),
+    "amounts": (Kind.NUMBER, Kind.QUANTITY),
+    "positions": (Kind.SPECIAL,),
+    "composites": (Kind.COMPOSITE,),
+}
 
 
 def named(parameters: Iterable[SearchParameter]) -> dict[str, SearchParameter]:
@@ -151,21 +191,82 @@ def _official(type_: str) -> Mapping[str, SearchParameter]:
     table = definitions()["parameters"]
     bases = sorted(ancestors(type_) & {"Resource", "DomainResource"}, reverse=True)
     found = {name: entry for base in (*bases, type_) for name, entry in table.get(base, {}).items()}
-    return {name: _parameter(name, type_, entry) for name, entry in found.items() if _is_offered(entry)}
+    offered = {name: entry for name, entry in found.items() if _is_offered(entry)}
+    parameters = {name: _parameter(name, type_, entry) for name, entry in offered.items()}
+    return _each_key_once(parameters, offered, type_)
 
 
 def _is_offered(entry: Json) -> bool:
-    return entry["type"] in list(Kind) and "expression" in entry and entry["url"] not in NOT_OFFERED
+    return "expression" in entry and entry["url"] not in NOT_OFFERED
 
 
 def _parameter(name: str, type_: str, entry: Json) -> SearchParameter:
     kind, expression = Kind(entry["type"]), entry["expression"]
+    components = [Component(inner, _kinds()[url]) for url, inner in entry.get("components", ())]
+    values = composite_extractor(expression, components, type_) if components else extractor(expression, type_, kind)
     return SearchParameter(
         name,
         kind,
         entry["url"],
         entry["text"],
-        extractor(expression, type_, kind),
+        values,
         frozenset(entry.get("targets", ())),
         lasting=kind is Kind.DATE and may_last(expression, type_),
+        components=tuple(component.kind for component in components),
+        modified=_modified(name, type_, entry) if kind in (Kind.TOKEN, Kind.REFERENCE) else {},
     )
+
+
+@cache
+def _kinds() -> Mapping[str, Kind]:
+    """Of each official parameter, by its URL."""
+    table = definitions()["parameters"]
+    return {entry["url"]: Kind(entry["type"]) for named in table.values() for entry in named.values()}
+
+
+# What a modifier compares instead of the values: https://hl7.org/fhir/R4/search.html#token, #reference
+_MODIFIERS = {
+    "text": (Kind.TOKEN, Kind.STRING, texts_of),
+    "of-type": (Kind.TOKEN, Kind.TOKEN, identifiers_of_type),
+    "identifier": (Kind.REFERENCE, Kind.TOKEN, logical_references),
+}
+
+
+def _modified(name: str, type_: str, entry: Json) -> dict[str, SearchParameter]:
+    found = {}
+    for modifier, (of, kind, put_of) in _MODIFIERS.items():
+        values = further_extractor(entry["expression"], type_, put_of) if of == entry["type"] else None
+        if values:
+            found[modifier] = SearchParameter(f"{name}:{modifier}", kind, entry["url"], entry["text"], values)
+    return found
+
+
+def _each_key_once(
+    parameters: Mapping[str, SearchParameter], entries: Mapping[str, Json], type_: str
+) -> Mapping[str, SearchParameter]:
+    """The parameters, each without the keys that others of its kind have already.
+
+    Of two that lead to the same elements, the first one by name has the keys.
+    """
+    ways = {name: _leaves(entry, type_) for name, entry in entries.items()}
+    made = {}
+    for name, parameter in parameters.items():
+        mine, kind = ways[name], parameter.kind
+        also = {
+            other: theirs
+            for other, theirs in ways.items()
+            if parameters[other].kind is kind and theirs and (theirs < mine or (theirs == mine and other < name))
+        }
+        if also:
+            but = frozenset[Leaf]().union(*also.values())
+            own = extractor(entries[name]["expression"], type_, kind, but=but)
+            parameter = replace(parameter, also=tuple(also), own=own)
+        made[name] = parameter
+    return made
+
+
+def _leaves(entry: Json, type_: str) -> frozenset[Leaf]:
+    kind = Kind(entry["type"])
+    if kind in (Kind.COMPOSITE, Kind.SPECIAL):
+        return frozenset()
+    return leaves(entry["expression"], type_, kind)

@@ -4,15 +4,16 @@ Each alternative of an expression becomes a way through the JSON of a resource, 
 the types of a choice) and last type are known beforehand. Source: https://hl7.org/fhir/R4/search.html#xpath
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 from fhir_ins.fhir.places import Place, Property, ancestors, property_of, repeats
 from fhir_ins.fhir.references import target_type
 from fhir_ins.fhir.search_expressions import Binary, Call, Expression, Literal, Name, NotReadable, Typed, read
-from fhir_ins.fhir.search_values import LASTING, SPECIAL_VALUES, Kind, Put, Token, Value, values_of
+from fhir_ins.fhir.search_values import LASTING, SPECIAL_VALUES, STRINGS_OF, Kind, Put, Token, Value, values_of
 from fhir_ins.fhir.structure import definitions, elements_of
 
 Json = Mapping[str, Any]
@@ -50,23 +51,88 @@ class _Way:
     systems: Mapping[str, str]
 
 
-def extractor(expression: str, type_: str, kind: Kind) -> Extractor:
-    """The values of a resource of a type under an expression. Raises NotReadable when it cannot be compiled."""
+Leaf = tuple[_Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of a composite, from each of the elements that the composite's own expression leads to."""
+
+    expression: str
+    kind: Kind
+
+
+def extractor(expression: str, type_: str, kind: Kind, *, but: frozenset[Leaf] = frozenset()) -> Extractor:
+    """The values of a resource of a type under an expression, but for those that these leaves have.
+
+    Raises NotReadable when it cannot be compiled.
+    """
     tree = read(expression)
     if _is_boolean(tree):
         holds = _condition(tree, type_)
         return lambda resource: [Token(SPECIAL_VALUES, "true" if holds(resource) else "false")]
-    walks = [_walk(way.steps, put) for way in _ways(tree, type_) if (put := _put(way, kind))]
-    if not walks:
+    ways = _ends(expression, type_, kind)
+    if not ways:
         raise NotReadable(f"{expression} leads to nothing that a {kind.value} parameter can find.")
-    if len(walks) == 1:
-        return partial(_walked, walks[0])
-    return partial(_all_walked, walks)
+    return _extractor([way for way in ways if way.steps not in but], partial(_put, kind=kind))
+
+
+def composite_extractor(expression: str, components: Sequence[Component], type_: str) -> Extractor:
+    """The values of a composite: for each of its elements every choice of one value of each component."""
+    walks = [_composite(way, components, type_) for way in _ways(read(expression), _start(type_))]
+
+    def values(resource: Json) -> list[Value]:
+        found: list[Value] = []
+        for walk in walks:
+            walk(resource, found)
+        return found
+
+    return values
+
+
+def further_extractor(expression: str, type_: str, put_of: Callable[[str], Put | None]) -> Extractor | None:
+    """What `put_of` finds in the elements an expression leads to, by their type; None where no type has any."""
+    tree = read(expression)
+    if _is_boolean(tree):
+        return None
+    ways = [way for way in _ways(tree, _start(type_)) if put_of(way.type)]
+    return _extractor(ways, lambda way: put_of(way.type)) if ways else None
+
+
+def leaves(expression: str, type_: str, kind: Kind) -> frozenset[Leaf]:
+    """The ways of an expression to its values; empty when some of them choose among elements.
+
+    One expression's values are among another's when its leaves are.
+    """
+    tree = read(expression)
+    ways = [] if _is_boolean(tree) else _ends(expression, type_, kind)
+    free = not any(step.test for way in ways for step in way.steps)
+    return frozenset(way.steps for way in ways) if free else frozenset()
 
 
 def may_last(expression: str, type_: str) -> bool:
     """Whether some of the dates an expression leads to are Periods or Timings, which may last for years."""
-    return any(way.type in LASTING for way in _ways(read(expression), type_))
+    return any(way.type in LASTING for way in _ways(read(expression), _start(type_)))
+
+
+def _ends(expression: str, type_: str, kind: Kind) -> list[_Way]:
+    """The ways to all elements that have values of a kind; a name or an address is found by each of its strings."""
+    ways = _ways(read(expression), _start(type_))
+    if kind is Kind.STRING:
+        ways = [end for way in ways for end in _strings(way)]
+    return [way for way in ways if _put(way, kind)]
+
+
+def _strings(way: _Way) -> list[_Way]:
+    names = STRINGS_OF.get(way.type)
+    return [child for name in names for child in _children(way, name)] if names else [way]
+
+
+def _extractor(ways: Sequence[_Way], put_of: Callable[[_Way], Put | None]) -> Extractor:
+    walks = [_walk(way.steps, put) for way in ways if (put := put_of(way))]
+    if len(walks) == 1:
+        return partial(_walked, walks[0])
+    return partial(_all_walked, walks)
 
 
 def _walked(walk: Put, resource: Json) -> list[Any]:
@@ -75,34 +141,70 @@ def _walked(walk: Put, resource: Json) -> list[Any]:
     return found
 
 
-def _all_walked(walks: list[Put], resource: Json) -> list[Any]:
+def _all_walked(walks: Sequence[Put], resource: Json) -> list[Any]:
     found: list[Any] = []
     for walk in walks:
         walk(resource, found)
     return found
 
 
+_RESOURCE = "%resource."
+
+
+def _composite(way: _Way, components: Sequence[Component], type_: str) -> Put:
+    """One way to the elements of a composite, and from each of them to the values of its components."""
+    elements = partial(_walked, _walk(way.steps, lambda element, found: found.append(element)))
+    parts = [_component(way, component, type_) for component in components]
+
+    def put(resource: Any, found: list[Any]) -> None:
+        for element in elements(resource):
+            found.extend(product(*(part(resource, element) for part in parts)))
+
+    return put
+
+
+def _component(way: _Way, component: Component, type_: str) -> Callable[[Any, Any], list[Any]]:
+    """The values of a component; one that starts from %resource does not depend on the element."""
+    of_resource = component.expression.startswith(_RESOURCE)
+    start = _start(type_) if of_resource else replace(way, steps=())
+    ways = _ways(read(component.expression.removeprefix(_RESOURCE)), start)
+    if component.kind is Kind.STRING:
+        ways = [end for found in ways for end in _strings(found)]
+    values = _extractor(ways, partial(_put, kind=component.kind))
+    return lambda resource, element: values(resource if of_resource else element)
+
+
 # From expressions to ways
 
 
-def _ways(tree: Expression, type_: str) -> list[_Way]:
-    """The ways an expression means, on resources of a type."""
+def _start(type_: str) -> _Way:
+    """At the resource itself."""
+    return _Way((), type_, Place(type_), {})
+
+
+def _ways(tree: Expression, start: _Way) -> list[_Way]:
+    """The ways an expression means, from a resource or from an element of one."""
     match tree:
         case Binary("|", left, right):
-            return _ways(left, type_) + _ways(right, type_)
+            return _ways(left, start) + _ways(right, start)
         case Name(None, name):
-            here = _Way((), type_, Place(type_), {})
-            return [here] if name in ancestors(type_) else _children(here, name)
+            return [start] if not start.steps and name in ancestors(start.place.type) else _children(start, name)
         case Name(of, name) if of is not None:
-            return [child for way in _ways(of, type_) for child in _children(way, name)]
+            return [child for way in _ways(of, start) for child in _children(way, name)]
         case Typed(of, "as", wanted) | Call(of, "as" | "ofType", Name(None, wanted)) if of is not None:
-            return [way for way in _ways(of, type_) if wanted in (*ancestors(way.type), _SPECIALISED.get(way.type))]
+            return [way for way in _ways(of, start) if _is_a(way.type, wanted)]
         case Call(of, "where", test) if of is not None and test is not None:
-            return [_tested(way, _test(test, way)) for way in _ways(of, type_)]
+            return [_tested(way, _test(test, way)) for way in _ways(of, start)]
         case Call(of, "extension", Literal(str() as url)) if of is not None:
-            ways = [child for way in _ways(of, type_) for child in _children(way, "extension")]
+            ways = [child for way in _ways(of, start) for child in _children(way, "extension")]
             return [_tested(way, partial(_has, "url", url)) for way in ways]
     raise NotReadable(f"{tree} leads nowhere.")
+
+
+def _is_a(type_: str, wanted: str) -> bool:
+    """A composite's component of R4 says DateTime for dateTime."""
+    of = (*ancestors(type_), _SPECIALISED.get(type_))
+    return wanted in of or wanted[0].lower() + wanted[1:] in of
 
 
 def _children(way: _Way, name: str) -> list[_Way]:
@@ -234,5 +336,5 @@ def _condition(tree: Expression, type_: str) -> Callable[[Json], bool]:
 
 def _elements(tree: Expression, type_: str) -> Callable[[Json], list[Any]]:
     """The elements an expression leads to, as JSON has them."""
-    walks = [_walk(way.steps, lambda element, found: found.append(element)) for way in _ways(tree, type_)]
+    walks = [_walk(way.steps, lambda element, found: found.append(element)) for way in _ways(tree, _start(type_))]
     return partial(_all_walked, walks)

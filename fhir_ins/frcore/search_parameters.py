@@ -1,4 +1,4 @@
-"""The search parameters on Patient that FHIR does not define, and the keys of an FR Core Patient under each.
+"""The search parameters on Patient that FHIR does not define, or not rightly, and a Patient's keys under each.
 
 `profiles/SearchParameter-*.json` publish them; the FHIRPath expression there finds what the function here does. None
 tells a matricule, and every form of a Patient has the same values.
@@ -26,6 +26,7 @@ from fhir_ins.ins.identity import Identity
 from fhir_ins.ins.status import Status
 
 IDENTITY_STATUS = "identity-status"
+_MOTHERS_MAIDEN_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 _OUR_CODES = frozenset(status.value for status in Status)
 
 
@@ -46,6 +47,12 @@ def _birth_lists(patient: Resource) -> Iterator[Value]:
         for listed in extensions(name, BIRTH_LIST_GIVEN_NAME):
             if listed.get("valueString"):
                 yield listed["valueString"]
+
+
+def _mothers_maiden_names(patient: Resource) -> Iterator[Value]:
+    for said in extensions(patient, _MOTHERS_MAIDEN_NAME):
+        if said.get("valueString"):
+            yield said["valueString"]
 
 
 def _statuses(patient: Resource) -> Iterator[Value]:
@@ -109,6 +116,14 @@ _FURTHER: Mapping[str, SearchParameter] = named(
             f"{_DEFINITIONS}/patient-ins-call-date",
             "The day INSi last gave this identity",
             _insi_calls,
+        ),
+        # IHE PDQm's: the expression of R4's registry names an extension that R4 does not have, for this one.
+        SearchParameter(
+            "mothersMaidenName",
+            Kind.STRING,
+            "http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-mothersMaidenName",
+            "The mother's maiden name",
+            _mothers_maiden_names,
         ),
     ]
 )

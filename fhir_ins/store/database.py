@@ -12,11 +12,13 @@ from typing import Any
 
 import pymongo
 from bson import Binary
-from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
+
+from fhir_ins.store.indexes import make_indexes
 
 Document = dict[str, Any]
 Migration = Callable[[AsyncDatabase[Document]], Awaitable[None]]
@@ -57,43 +59,6 @@ async def _history_of_everything(database: AsyncDatabase[Document]) -> None:
 MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles, _keys_without_key, _history_of_everything)
 FIRST_SCHEMA = 1
 
-_LIST = IndexModel([("tenant", ASCENDING), ("type", ASCENDING), ("live", ASCENDING), ("id", ASCENDING)], name="list")
-_TOKEN = IndexModel(
-    [("tenant", ASCENDING), ("type", ASCENDING), ("ix.token", ASCENDING), ("id", ASCENDING)], name="token"
-)
-_STRING = IndexModel(
-    [("tenant", ASCENDING), ("type", ASCENDING), ("ix.string", ASCENDING), ("id", ASCENDING)], name="string"
-)
-_DATE = IndexModel(
-    [
-        ("tenant", ASCENDING),
-        ("type", ASCENDING),
-        ("ix.date.p", ASCENDING),
-        ("ix.date.low", ASCENDING),
-        ("ix.date.high", ASCENDING),
-    ],
-    name="date",
-)
-_REF = IndexModel([("tenant", ASCENDING), ("ix.ref", ASCENDING)], name="ref")
-
-# The history of everything, of a type and of one resource, the latest first.
-_LATEST = IndexModel(
-    [("tenant", ASCENDING), ("updated", DESCENDING), ("type", ASCENDING), ("id", ASCENDING), ("version", DESCENDING)],
-    name="latest",
-)
-_LATEST_OF_TYPE = IndexModel(
-    [("tenant", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("id", ASCENDING), ("version", DESCENDING)],
-    name="latest-of-type",
-)
-_PAST = IndexModel(
-    [("tenant", ASCENDING), ("type", ASCENDING), ("id", ASCENDING), ("updated", DESCENDING), ("version", DESCENDING)],
-    name="past",
-)
-_LOCK_SECONDS = 3600
-_LOCKED = IndexModel([("at", ASCENDING)], name="locked", expireAfterSeconds=_LOCK_SECONDS)
-_WAITING = IndexModel([("tenant", ASCENDING), ("since", ASCENDING), ("_id", ASCENDING)], name="waiting")
-_WAITING_FOR = IndexModel([("tenant", ASCENDING), ("patient", ASCENDING)], name="patient")
-
 
 class SchemaTooNew(Exception):
     """The database was written by a later release than this one."""
@@ -102,8 +67,15 @@ class SchemaTooNew(Exception):
 class Database:
     """The collections: `resources` (current versions), `versions` (past ones), and what the server itself needs."""
 
-    def __init__(self, uri: str, name: str, *, timeout: float = 10.0) -> None:
-        """`timeout`: the seconds any one operation may take."""
+    def __init__(
+        self, uri: str, name: str, *, timeout: float = 10.0, search_timeout: float = 5.0, most_unbounded: int = 10_000
+    ) -> None:
+        """`timeout`: the seconds any one operation may take; `search_timeout`: a search.
+
+        `most_unbounded`: the resources of a type up to which a search may look at them all.
+        """
+        self.search_timeout = search_timeout
+        self.most_unbounded = most_unbounded
         self.client: AsyncMongoClient[Document] = AsyncMongoClient(
             uri,
             timeoutMS=int(timeout * 1000),
@@ -120,15 +92,12 @@ class Database:
         self.deferred: AsyncCollection[Document] = self.database["deferred"]
         self.server: AsyncCollection[Document] = self.database["server"]
 
-    async def prepare(self, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        """Bring the schema up to date, then make the indexes that are missing, however long it takes."""
+    async def prepare(self, migrations: Sequence[Migration] = MIGRATIONS, *, indexes: bool = True) -> None:
+        """Bring the schema up to date, then make the `indexes` that are missing, however long it takes."""
         with pymongo.timeout(None):
             await migrate(self, migrations)
-            await self.resources.create_indexes([_LIST, _TOKEN, _STRING, _DATE, _REF, _LATEST, _LATEST_OF_TYPE])
-            await self.versions.create_indexes([_LATEST, _LATEST_OF_TYPE, _PAST])
-            await self.keys.create_indexes([IndexModel([("tenant", ASCENDING)], name="tenant")])
-            await self.locks.create_indexes([_LOCKED])  # a transaction cannot always create its collection
-            await self.deferred.create_indexes([_WAITING, _WAITING_FOR])
+            if indexes:
+                await make_indexes(self.database)
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes kept in the database, the same for every process that serves it."""

@@ -11,7 +11,7 @@ from fhir_ins.ins.identity import Identity
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import FIRST_SCHEMA, MIGRATIONS, Document
 from fhir_ins.store.identities import identity_document, identity_of
-from fhir_ins.store.keys import index_document
+from fhir_ins.store.keys import index_document, place_of
 
 SCHEMA = FIRST_SCHEMA + len(MIGRATIONS)
 
@@ -60,14 +60,21 @@ def version_document(
         "identity": identity_document(
             draft.identity if draft else identity_of(before and before["identity"]).deleted()
         ),
-        "ix": search_keys(draft, updated) if draft else None,
+        "ix": search_keys(place_of(caller.tenant, type_), draft) if draft else None,
     }
 
 
-def search_keys(draft: Draft, updated: datetime) -> dict[str, Any]:
-    """The `ix` of a version: what finds it by its forms, and by when it was written."""
-    meta = {**draft.conveyed.get("meta", {}), "lastUpdated": _instant(updated)}
-    return index_document({**draft.conveyed, "meta": meta}, draft.reference, draft.further)
+def search_keys(place: str, draft: Draft) -> dict[str, Any]:
+    """The `ix` of a version, what finds it by its forms; `place` is its tenant and type.
+
+    What the client said of when it was written is no key: the document's own `updated` is.
+    """
+    return index_document(place, _undated(draft.conveyed), draft.reference and _undated(draft.reference), draft.further)
+
+
+def _undated(form: dict[str, Any]) -> dict[str, Any]:
+    meta = form.get("meta", {})
+    return {**form, "meta": {key: value for key, value in meta.items() if key != "lastUpdated"}} if meta else form
 
 
 def bodies(draft: Draft | None, id_: str, number: int, updated: datetime) -> dict[str, bytes | None]:

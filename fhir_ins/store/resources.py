@@ -4,7 +4,7 @@ A document holds the bytes of each form of the resource (see `Draft`), its searc
 server-owned identity record. The current version is in `resources`; a write moves the one before to `versions`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -15,14 +15,15 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_ins.fhir.outcome import NotFound
 from fhir_ins.fhir.search import Search
+from fhir_ins.fhir.search_parameters import SearchParameter
 from fhir_ins.ins.identity import InsNumber
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import Database, Document
 from fhir_ins.store.documents import Draft, bodies, resource_key, search_keys, version_document
+from fhir_ins.store.finding import Finding, Page, Start
 from fhir_ins.store.history import History
 from fhir_ins.store.identities import identity_of
-from fhir_ins.store.keys import coding_of, system_key
-from fhir_ins.store.query import compiled
+from fhir_ins.store.keys import coding_of, place_of, system_key
 from fhir_ins.store.versions import Current, Version, current_of, projection, readable, readable_past
 
 T = TypeVar("T")
@@ -40,14 +41,6 @@ class AlreadyHeld(Exception):
     def __init__(self, holder: str | None) -> None:
         super().__init__(holder)
         self.holder = holder
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a search in order of id; `more` says that others follow its last."""
-
-    versions: tuple[Version, ...]
-    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +127,23 @@ class Resources:
         holders = {document["_id"]: str(document["holder"]) for document in found}
         return next((holders[key] for key in keys if key in holders), None)
 
-    async def search(self, caller: Caller, type_: str, search: Search, after: str | None) -> Page:
-        """The matches after id `after`, at most `search.count` of them."""
-        filters = self._filters(caller, type_, search)
-        if after is not None:
-            filters.append({"id": {"$gt": after}})
-        cursor = (
-            self._database.resources.find({"$and": filters}, projection(caller), session=self._session)
-            .sort("id", pymongo.ASCENDING)
-            .limit(search.count + 1)
-        )
-        found = [readable(document, caller) for document in await cursor.to_list()]
-        return Page(tuple(found[: search.count]), len(found) > search.count)
+    async def search(self, caller: Caller, type_: str, search: Search, start: Start | None = None) -> Page:
+        """The matches before or after `start`, `search.count` of them at most. Raises BadRequest if it is too broad."""
+        return await Finding(self._database, self._session, caller, type_).page(search, start)
 
     async def ids(self, caller: Caller, type_: str, search: Search, most: int) -> list[str]:
         """The ids of what matches, `most` at most."""
-        filters = self._filters(caller, type_, search)
-        found = self._database.resources.find({"$and": filters}, {"_id": 0, "id": 1}, session=self._session)
-        return [str(document["id"]) for document in await found.limit(most).to_list()]
+        return await Finding(self._database, self._session, caller, type_).ids(search, most)
 
-    async def count(self, caller: Caller, type_: str, search: Search) -> int:
-        """How many match."""
-        filters = self._filters(caller, type_, search)
-        return await self._database.resources.count_documents({"$and": filters}, session=self._session)
+    async def count(self, caller: Caller, type_: str, search: Search, most: int = 0) -> int:
+        """How many match; `most` at most, where it is given."""
+        return await Finding(self._database, self._session, caller, type_).count(search, most)
+
+    async def referred(
+        self, caller: Caller, type_: str, search: Search, parameter: SearchParameter, target: str, most: int
+    ) -> list[str]:
+        """The ids of resources of type `target` that the matches refer to under a parameter, `most` at most."""
+        return await Finding(self._database, self._session, caller, type_).referred(search, parameter, target, most)
 
     async def create(self, caller: Caller, type_: str, draft: Draft, id_: str | None = None) -> Version:
         """Store a first version, under a new id or this one. Raises AlreadyHeld."""
@@ -200,7 +187,7 @@ class Resources:
         """Write the current version otherwise, without a new one. Raises VersionChanged or AlreadyHeld."""
         before = current.document
         now = bodies(draft, current.id, current.number, current.updated)
-        document = {**before, **now, "ix": search_keys(draft, current.updated)}
+        document = {**before, **now, "ix": search_keys(place_of(caller.tenant, current.type), draft)}
         here = {"_id": before["_id"], "version": before["version"], "conveyed": before["conveyed"]}
         result = await self._database.resources.replace_one(here, document, session=self._session)
         if not result.matched_count:
@@ -228,14 +215,15 @@ class Resources:
             await self.replace(caller, current, draft)
             return True
         here = {"_id": before["_id"], "version": before["version"]}
-        keys = {"$set": {"ix": search_keys(draft, current.updated)}}
+        keys = {"$set": {"ix": search_keys(place_of(caller.tenant, current.type), draft)}}
         if not (await self._database.resources.update_one(here, keys, session=self._session)).matched_count:
             raise VersionChanged
         return False
 
     async def referrers(self, caller: Caller, reference: str, *, but_tasks_of: str, most: int = 3) -> list[str]:
         """Some of the live resources that refer to this one (Type/id), but for Tasks with a code of that system."""
-        ours: Document = {"type": "Task", "ix.token": system_key("code", but_tasks_of)}
+        key = f"{place_of(caller.tenant, 'Task')}|{system_key('code', but_tasks_of)}"
+        ours: Document = {"type": "Task", "ix.token": key}
         found = self._database.resources.find(
             {"tenant": caller.tenant, "ix.ref": reference, "live": True, "$nor": [ours]},
             {"type": 1, "id": 1},
@@ -247,26 +235,28 @@ class Resources:
         """The profiles, security labels and tags that the live resources of these types carry, as their meta does."""
         found: dict[str, list[Any]] = {}
         for name in ("profile", "security", "tag"):
-            start = f"_{name}|{'code' if name == 'profile' else 'both'}|"
-            between: Document = {"$gte": start, "$lt": start + "\uffff"}
-            here: Document = {"tenant": caller.tenant, "type": {"$in": list(types)}, "ix.token": between, "live": True}
-            stages: list[Document] = [
-                {"$match": here},
-                {"$project": {"key": "$ix.token"}},
-                {"$unwind": "$key"},
-                {"$match": {"key": between}},
-                {"$group": {"_id": "$key"}},
-                {"$sort": {"_id": pymongo.ASCENDING}},
-                {"$limit": MOST_LABELS},
-            ]
-            cursor = await self._database.resources.aggregate(stages, session=self._session)
-            keys = [document["_id"].removeprefix(start) for document in await cursor.to_list()]
-            found[name] = keys if name == "profile" else [coding_of(key) for key in keys]
+            form = f"|_{name}|{'uri' if name == 'profile' else 'both'}|"
+            keys: set[str] = set()
+            for type_ in types:
+                keys |= {key async for key in self._in_use(place_of(caller.tenant, type_) + form)}
+            used = sorted(keys)[:MOST_LABELS]
+            found[name] = [*used] if name == "profile" else [coding_of(key) for key in used]
         return found
 
-    def _filters(self, caller: Caller, type_: str, search: Search) -> list[Document]:
-        here: Document = {"tenant": caller.tenant, "type": type_, "live": True}
-        return [here, *compiled(search, reference=caller.may(Right.REFERENCE))]
+    async def _in_use(self, start: str) -> AsyncIterator[str]:
+        """What follows `start` in the tokens of live resources that begin so, each once."""
+        between: Document = {"$gte": start, "$lt": start + "\uffff"}
+        stages: list[Document] = [
+            {"$match": {"ix.token": between}},
+            {"$project": {"key": "$ix.token"}},
+            {"$unwind": "$key"},
+            {"$match": {"key": between}},
+            {"$group": {"_id": "$key"}},
+            {"$sort": {"_id": pymongo.ASCENDING}},
+            {"$limit": MOST_LABELS},
+        ]
+        async for document in await self._database.resources.aggregate(stages, session=self._session, hint="token"):
+            yield document["_id"].removeprefix(start)
 
     async def _insert(self, document: Document) -> None:
         try:

@@ -18,6 +18,7 @@ VIEW = "api/test_view.py::"
 MISTAKES = "api/test_bad_input.py::"
 STATED = "conformance/test_capability.py::"
 LIMITS = "conformance/test_capability_limits.py::"
+SYSTEM = "api/test_search_system.py::"
 COMPARTMENT = "api/test_compartment.py::"
 
 
@@ -216,11 +217,10 @@ ROWS = [
     Row("search", "says", "Logs tell nothing of what was searched for.",
         ("api/test_service.py::test_logs_tell_what_happened_and_never_about_whom",)),
     Row("vsearch", "says", "Of one type in a compartment.", (f"{COMPARTMENT}TestCompartment.test_what_is_in_it_and_nothing_else",)),
-    Row("vsearch", "says", "Of all types in a compartment (*).", (f"{RULES}TestSearch.test_of_several_types_is_refused_in_words",),
+    Row("vsearch", "says", "Of all types in a compartment (*).", (f"{RULES}TestSearch.test_of_all_types_in_a_compartment_is_refused_in_words",),
         "$everything gives all of a Patient"),
     Row("vsearch", "says", "Of several types, by _type, and of all.",
-        (f"{RULES}TestSearch.test_of_several_types_is_refused_in_words", f"{LIMITS}test_so_is_one_of_the_whole_system"),
-        "it is not offered, and the CapabilityStatement does not list search-system"),
+        (f"{SYSTEM}test_the_types_that_are_named_are_searched_together", f"{SYSTEM}test_all_that_are_stored_without_type")),
     # capabilities
     Row("capabilities", "SHALL", "metadata describes the server.", (f"{STATED}test_it_is_what_the_server_answers",)),
     Row("capabilities", "says", "mode is full, normative or terminology.", (f"{RULES}TestCapabilities.test_modes",)),

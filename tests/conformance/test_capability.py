@@ -32,7 +32,7 @@ from servers import StartServer
 from fhir_ins.api.capabilities import capability_statement
 from fhir_ins.api.served import PUBLISHED, served
 from fhir_ins.fhir.json import parse
-from fhir_ins.fhir.search_values import Token
+from fhir_ins.fhir.search_values import Amount, Position, Token
 from fhir_ins.fhir.structure import validate
 from fhir_ins.frcore.canonical import OURS
 from fhir_ins.frcore.search_parameters import PARAMETERS
@@ -149,11 +149,17 @@ async def test_what_is_not_written_yet_is_searched(fhir: httpx.AsyncClient, type
 
 
 async def test_an_interaction_of_the_system_is_performed(fhir: httpx.AsyncClient) -> None:
-    assert {found["code"] for found in REST["interaction"]} == {"transaction", "batch", "history-system"}
+    assert {found["code"] for found in REST["interaction"]} == {
+        "transaction",
+        "batch",
+        "search-system",
+        "history-system",
+    }
     for kind in ("transaction", "batch"):
         answer = await fhir.post("", json={"resourceType": "Bundle", "type": kind})
         assert (answer.status_code, answer.json()["type"]) == (200, f"{kind}-response")
     assert (await fhir.get("/_history")).json()["type"] == "history"
+    assert (await fhir.get("?_type=Patient")).json()["type"] == "searchset"
 
 
 @pytest.mark.parametrize("type_", WRITTEN)
@@ -253,6 +259,7 @@ async def patients(fhir: httpx.AsyncClient) -> Patients:
     read = await fhir.get(path)
     told = {**document_checked(read.json()), **TOLD}
     told["meta"] = {**told["meta"], **TOLD["meta"]}
+    told["extension"] = [*told["extension"], {"url": MAIDEN_NAME, "valueString": "Corse"}]
     checked = await fhir.put(path, json=told, headers={"If-Match": read.headers["etag"]})
     assert checked.status_code == 200, checked.text
     other = patient(name=[{"family": "Autre", "given": ["Paul"]}], gender="male", birthDate="1980-01-01")
@@ -277,6 +284,7 @@ TOLD: Json = {
     "managingOrganization": {"reference": "Organization/org"},
     "link": [{"other": {"reference": "Patient/linked"}, "type": "seealso"}],
 }
+MAIDEN_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 COG = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 FOUND: dict[str, str] = {
     "_profile": INS_PROFILE,
@@ -309,8 +317,24 @@ FOUND: dict[str, str] = {
     "birth-list-given-name": "zoe",
     "identity-status": "qualifiee",
     "ins-call-date": "ge2026",
+    "mothersMaidenName": "corse",
 }
-NOT_FOUND = {"token": "urn:x|y", "string": "Nobody", "date": "1700", "uri": "urn:x", "reference": "nobody"}
+NOT_FOUND = {
+    "token": "urn:x|y",
+    "string": "Nobody",
+    "date": "1700",
+    "uri": "urn:x",
+    "reference": "nobody",
+    "number": "gt1e30",
+    "quantity": "gt1e30",
+    "special": "-80|0|1|km",
+}
+
+
+def not_found(type_: str, parameter: Json) -> str:
+    """What nothing is found by."""
+    of = PARAMETERS[type_][parameter["name"]].components
+    return "$".join(NOT_FOUND[kind] for kind in of) if of else NOT_FOUND[parameter["type"]]
 
 
 def asked_for(type_: str, name: str, resource: Json) -> list[str]:
@@ -319,10 +343,22 @@ def asked_for(type_: str, name: str, resource: Json) -> list[str]:
     for value in parameter.values(resource):
         if isinstance(value, Token):
             return [value.code, f"{value.system or ''}|{value.code}"]
-        if isinstance(value, str):
-            return [re.sub(r"([,|$\\])", r"\\\1", value[:100])]
-        return [f"le{datetime.fromtimestamp(value.high / 1000, UTC).isoformat().replace('+00:00', 'Z')}"]
+        return ["$".join(map(plainly, value)) if parameter.components else plainly(value)]
     return []
+
+
+def plainly(value: Any) -> str:
+    """One value as a search writes it."""
+    match value:
+        case Token():
+            return value.code
+        case str():
+            return re.sub(r"([,|$\\])", r"\\\1", value[:100])
+        case Amount():
+            return str(value.low)
+        case Position():
+            return f"{value.latitude}|{value.longitude}|1|m"
+    return f"le{datetime.fromtimestamp(value.high / 1000, UTC).isoformat().replace('+00:00', 'Z')}"
 
 
 async def ids(fhir: httpx.AsyncClient, type_: str, name: str, value: str) -> list[str]:
@@ -340,7 +376,7 @@ async def test_each_parameter_of_patient_filters(patients: Patients) -> None:
         known = {"_id": patients.known["id"], "_lastUpdated": patients.known["meta"]["lastUpdated"]}
         value = known.get(name) or FOUND[name]
         assert await ids(patients.fhir, "Patient", name, value) == [patients.known["id"]], parameter
-        assert await ids(patients.fhir, "Patient", name, NOT_FOUND[parameter["type"]]) == [], parameter
+        assert await ids(patients.fhir, "Patient", name, not_found("Patient", parameter)) == [], parameter
 
 
 @pytest.mark.parametrize("type_", [type_ for type_ in WRITTEN if type_ != "Patient"])
@@ -349,16 +385,23 @@ async def test_each_parameter_of_another_type_filters(fhir: httpx.AsyncClient, t
     for parameter in parameters(type_):
         for value in asked_for(type_, parameter["name"], resource):
             assert resource["id"] in await ids(fhir, type_, parameter["name"], value), parameter
-        assert await ids(fhir, type_, parameter["name"], NOT_FOUND[parameter["type"]]) == [], parameter
+        assert await ids(fhir, type_, parameter["name"], not_found(type_, parameter)) == [], parameter
 
 
 @pytest.mark.parametrize("type_", RESOURCES)
 async def test_each_include_it_lists_is_answered(fhir: httpx.AsyncClient, type_: str) -> None:
     included = RESOURCES[type_].get("searchInclude", [])
     references = [found["name"] for found in parameters(type_) if found["type"] == "reference"]
-    assert included == ([f"{type_}:{name}" for name in references] if type_ not in PUBLISHED else [])
+    of_type = [f"{type_}:{name}" for name in references] if type_ not in PUBLISHED else []
+    assert included == (["*", *of_type] if of_type else [])
     for include in included:
         assert (await fhir.get(f"/{type_}", params={"_include": include})).status_code == 200, include
+
+
+@pytest.mark.parametrize("type_", RESOURCES)
+async def test_each_reverse_include_it_lists_is_answered(fhir: httpx.AsyncClient, type_: str) -> None:
+    for include in RESOURCES[type_].get("searchRevInclude", []):
+        assert (await fhir.get(f"/{type_}", params={"_revinclude": include})).status_code == 200, include
 
 
 async def test_a_canonical_of_ours_is_found_and_is_what_it_is_given_for(fhir: httpx.AsyncClient) -> None:

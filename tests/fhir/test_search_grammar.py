@@ -1,10 +1,13 @@
 """The grammar of references and of their modifiers. https://hl7.org/fhir/R4/search.html#reference"""
 
+from decimal import Decimal
+
 import pytest
 
 from fhir_ins.fhir.outcome import BadRequest
-from fhir_ins.fhir.search import SearchValue, UriValue, parse
-from fhir_ins.fhir.search_parameters import PARAMETERS, definitions
+from fhir_ins.fhir.search import parse
+from fhir_ins.fhir.search_parameters import PARAMETERS
+from fhir_ins.fhir.search_terms import AmountValue, CompositeValue, NearValue, SearchValue, TokenValue, UriValue
 
 BASE = "http://here/fhir"
 
@@ -48,20 +51,36 @@ def test_a_canonical_is_read_with_its_version() -> None:
         ("subject", "Organization/1", "Device, Group, Location, Patient"),
         ("subject:Patient", "Group/1", "types here: Patient"),
         ("subject:Patient", "http://a/Group/1", "types here: Patient"),
-        ("subject:Organization", "1", "a type as modifier only: Device, Group, Location, Patient"),
-        ("subject:identifier", "urn:a|1", "a type as modifier only"),
-        ("subject:missing", "true", "a type as modifier only"),
-        ("focus:identifier", "urn:a|1", "any resource type"),
+        ("subject:Organization", "1", "these modifiers: missing, identifier, Device, Group, Location, Patient"),
         ("focus:Shoe", "1", "any resource type"),
         ("subject", "Patient/1/2", "Patient/123"),
         ("subject", "a b", "absolute URL"),
         ("subject", "Patient?name=x", "absolute URL"),
         ("subject.name", "x", "Valid ones"),
-        ("status:Patient", "final", "is not offered with a modifier"),
-        ("_profile:below", "http://a", "is not offered with a modifier"),
-        ("value-quantity", "5", "Valid ones"),
-        ("code-value-quantity", "1$5", "Valid ones"),
+        ("status:Patient", "final", "these modifiers: missing, not"),
+        ("code:in", "http://a", "needs a terminology service"),
+        ("code:above", "http://a|b", "needs a terminology service"),
+        ("_id:not", "1", "is not offered with a modifier"),
+        ("_lastUpdated:missing", "true", "is not offered with a modifier"),
+        ("code-value-quantity:missing", "true", "is not offered with a modifier"),
+        ("status:missing", "yes", "true or false"),
+        ("_profile:below", "urn:a", "a URL with above and below"),
+        ("value-string:contains", "é.a", "3 letters or digits"),
+        ("identifier:of-type", "system|value", "system|code|value"),
+        ("value-quantity", "heavy", "takes a number"),
+        ("value-quantity", "5|kg", "number||unit"),
+        ("value-quantity", "5||", "number||unit"),
+        ("code-value-quantity", "1", "token$quantity"),
+        ("code-value-quantity", "1$5$6", "token$quantity"),
+        ("code-value-quantity", "1$heavy", "takes a number"),
         ("_text", "x", "Valid ones"),
+        ("_content", "x", "Valid ones"),
+        ("_filter", "x", "Valid ones"),
+        ("_contained", "true", "not searched"),
+        ("_sort", "shoe", "_sort takes"),
+        ("_sort", "code-value-quantity", "_sort takes"),
+        ("_sort", "code,code,code,code,code,code", "5 search parameters"),
+        ("_total", "some", "none, estimate or accurate"),
     ],
 )
 def test_what_is_not_offered_is_refused(name: str, value: str, told: str) -> None:
@@ -70,15 +89,68 @@ def test_what_is_not_offered_is_refused(name: str, value: str, told: str) -> Non
     assert told in str(refused.value.issues[0].text)
 
 
-def test_numbers_quantities_composites_and_specials_are_known_and_not_offered() -> None:
-    later = {"number", "quantity", "composite", "special"}
-    official = definitions()["parameters"]
-    assert {entry["type"] for named in official.values() for entry in named.values()} >= later
-    for type_, named in official.items():
-        if type_ in PARAMETERS:
-            assert not {name for name, entry in named.items() if entry["type"] in later} & PARAMETERS[type_].keys()
-
-
 def test_leniently_a_modifier_that_is_not_offered_is_left_out() -> None:
-    search = parse([("subject:missing", "true"), ("subject:Patient", "1")], PARAMETERS["Observation"], lenient=True)
+    search = parse([("subject:shoe", "true"), ("subject:Patient", "1")], PARAMETERS["Observation"], lenient=True)
     assert search.applied == (("subject:Patient", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "low", "high"),
+    [
+        # https://hl7.org/fhir/R4/search.html#number
+        ("100", "99.5", "100.5"),
+        ("100.00", "99.995", "100.005"),
+        ("1e2", "95", "105"),
+        ("5.4", "5.35", "5.45"),
+        ("5.40e-3", "0.005395", "0.005405"),
+        ("-5", "-5.5", "-4.5"),
+    ],
+)
+def test_a_number_means_as_much_as_its_digits_say(asked: str, low: str, high: str) -> None:
+    (value,) = values("RiskAssessment", "probability", asked)
+    assert isinstance(value, AmountValue)
+    assert (value.prefix, value.low, value.high) == ("eq", Decimal(low), Decimal(high))
+
+
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [
+        # https://hl7.org/fhir/R4/search.html#quantity
+        ("5.4|http://unitsofmeasure.org|mg", ("eq", "5.4", "http://unitsofmeasure.org", "mg")),
+        ("5.40e-3|http://unitsofmeasure.org|g", ("eq", "0.00540", "http://unitsofmeasure.org", "g")),
+        ("5.4||mg", ("eq", "5.4", None, "mg")),
+        ("5.4", ("eq", "5.4", None, None)),
+        ("le5.4|http://unitsofmeasure.org|mg", ("le", "5.4", "http://unitsofmeasure.org", "mg")),
+        ("ap5.4|http://unitsofmeasure.org|mg", ("ap", "5.4", "http://unitsofmeasure.org", "mg")),
+        ("gt-5||a\\|b", ("gt", "-5", None, "a|b")),
+    ],
+)
+def test_a_quantity_is_read(asked: str, read: tuple[str, str, str | None, str | None]) -> None:
+    (value,) = values("Observation", "value-quantity", asked)
+    assert isinstance(value, AmountValue)
+    assert (value.prefix, value.number, value.system, value.unit) == (read[0], Decimal(read[1]), *read[2:])
+
+
+def test_a_composite_is_read() -> None:
+    (value,) = values("Observation", "code-value-string", "http://loinc.org|1$a\\$b")
+    assert value == CompositeValue((TokenValue("http://loinc.org", "1"), "a$b"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "metres"),
+    [("48.84|2.36", 50_000), ("48.84|2.36|5", 5000), ("48.84|2.36|5|m", 5), ("48.84|2.36|1|mi", 1609.344)],
+)
+def test_a_place_is_read(asked: str, metres: float) -> None:
+    assert values("Location", "near", asked) == (NearValue(2.36, 48.84, metres),)
+
+
+@pytest.mark.parametrize("asked", ["48.84", "91|0", "0|181", "a|b", "1|2|3|leagues", "1|2|3|km|4"])
+def test_what_is_no_place_is_refused(asked: str) -> None:
+    with pytest.raises(BadRequest, match="latitude"):
+        values("Location", "near", asked)
+
+
+def test_the_order_is_read() -> None:
+    search = parse([("_sort", "code,-date"), ("_total", "accurate")], PARAMETERS["Observation"], lenient=False)
+    assert [(key.parameter.name, key.descending) for key in search.sort] == [("code", False), ("date", True)]
+    assert search.total == "accurate"

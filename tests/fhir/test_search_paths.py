@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from fhir_ins.fhir.references import local_reference, target_type, unversioned
 from fhir_ins.fhir.search_expressions import NotReadable
 from fhir_ins.fhir.search_parameters import NOT_OFFERED, PARAMETERS, definitions
 from fhir_ins.fhir.search_paths import extractor
-from fhir_ins.fhir.search_values import Kind, Token
+from fhir_ins.fhir.search_values import Amount, Kind, Position, Token
 from fhir_ins.fhir.structure import resource_types
 
 Json = dict[str, Any]
@@ -40,6 +41,10 @@ def engine(expression: str) -> Callable[[Any, Json], list[Any]]:
     functions = {"resolve": {"fn": resolve, "arity": {0: []}}}
     each = re.sub(r"\((\S+) as (\w+)\)|(\S+)\.as\((\w+)\)", r"\1\3.ofType(\2\4)", expression)
     return fhirpath(each, models["r4"], {"userInvocationTable": functions})
+
+
+def measured(low: Any, high: Any, units: Json) -> Amount:
+    return Amount(Decimal(str(low)), Decimal(str(high)), *(units.get(name) for name in ("system", "code", "unit")))
 
 
 def obvious(kind: Kind, raw: Any) -> Iterator[Any]:
@@ -71,6 +76,17 @@ def obvious(kind: Kind, raw: Any) -> Iterator[Any]:
             yield raw.partition("|")[0]
         case Kind.TOKEN | Kind.STRING, str():
             yield raw
+        case Kind.NUMBER, int() | float() | Decimal():
+            yield Amount(Decimal(str(raw)), Decimal(str(raw)))
+        case Kind.QUANTITY, {"value": _, "currency": currency}:
+            yield measured(raw["value"], raw["value"], {"system": "urn:iso:std:iso:4217", "code": currency})
+        case Kind.QUANTITY, {"value": value}:
+            comparator = raw.get("comparator", " ")[0]
+            yield measured("-inf" if comparator == "<" else value, "inf" if comparator == ">" else value, raw)
+        case Kind.NUMBER | Kind.QUANTITY, {"low": low, "high": high}:
+            yield measured(low["value"], high["value"], low)
+        case Kind.SPECIAL, {"longitude": longitude, "latitude": latitude}:
+            yield Position(longitude, latitude)
 
 
 def test_every_parameter_of_r4_is_offered_or_said_why_not() -> None:
@@ -78,7 +94,7 @@ def test_every_parameter_of_r4_is_offered_or_said_why_not() -> None:
         entry["url"]
         for named in definitions()["parameters"].values()
         for entry in named.values()
-        if entry["type"] in list(Kind) and "expression" in entry
+        if "expression" in entry
     }
     offered = {PARAMETERS[type_][name].definition for type_, name in OFFERED}
     assert offered | NOT_OFFERED.keys() == stated
@@ -89,7 +105,9 @@ def test_every_parameter_of_r4_is_offered_or_said_why_not() -> None:
 @pytest.mark.parametrize("type_", sorted(resource_types()))
 def test_a_parameter_finds_what_fhirpath_finds(type_: str) -> None:
     official = definitions()["parameters"].get(type_, {})
-    plain = [name for name in official if name in PARAMETERS[type_] and "xtension(" not in official[name]["expression"]]
+    offered = [name for name in official if name in PARAMETERS[type_]]
+    plain = [name for name in offered if "xtension(" not in official[name]["expression"]]
+    plain = [name for name in plain if PARAMETERS[type_][name].kind is not Kind.COMPOSITE]
     silent = set(plain)
     for number, resource in enumerate(filled(type_)):
         if number >= FEWEST and not silent:
@@ -112,6 +130,13 @@ ASSESSED = "http://hl7.org/fhir/StructureDefinition/DiagnosticReport-geneticsAss
 SUBJECT = "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject"
 GENDERS = "http://hl7.org/fhir/administrative-gender"
 PAST, EVER = -(10**15), 10**15
+UCUM = "http://unitsofmeasure.org"
+WEIGHT, HEIGHT = {"coding": [{"code": "weight"}]}, {"coding": [{"code": "height"}]}
+WEIGHED = Token(None, "weight")
+
+
+def amount(low: str, high: str | None = None, *units: str) -> Amount:
+    return Amount(Decimal(low), Decimal(high or low), *units)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +187,47 @@ PAST, EVER = -(10**15), 10**15
         ("Measure.depends-on", {"library": ["http://a/L|1"]}, ["http://a/L|1", "http://a/L"]),
         ("Patient._profile", {"meta": {"profile": ["http://a|1"]}}, ["http://a|1", "http://a"]),
         ("Patient._source", {"meta": {"source": "urn:a"}}, ["urn:a"]),
+        # #number, #quantity
+        ("RiskAssessment.probability", {"prediction": [{"probabilityDecimal": 0.80}]}, [amount("0.8")]),
+        (
+            "RiskAssessment.probability",
+            {"prediction": [{"probabilityRange": {"low": {"value": 1}, "high": {"value": 2}}}]},
+            [amount("1", "2")],
+        ),
+        (
+            "Observation.value-quantity",
+            {"valueQuantity": {"value": 5.40, "unit": "kg", "system": UCUM, "code": "kg"}},
+            [amount("5.4", None, UCUM, "kg", "kg")],
+        ),
+        ("Observation.value-quantity", {"valueQuantity": {"value": 5, "comparator": ">="}}, [amount("5", "inf")]),
+        ("Observation.value-quantity", {"valueQuantity": {"unit": "kg"}}, []),
+        ("Condition.onset-age", {"onsetRange": {"high": {"value": 7}}}, [amount("-inf", "7")]),
+        ("Invoice.totalnet", {"totalNet": {"value": 9}}, [amount("9")]),
+        # #special
+        ("Location.near", {"position": {"longitude": 2.36, "latitude": 48.84}}, [(2.36, 48.84)]),
+        ("Location.near", {"position": {"longitude": 2000, "latitude": 48.84}}, []),
+        # #composite
+        (
+            "Observation.combo-code-value-quantity",
+            {
+                "code": WEIGHT,
+                "valueQuantity": {"value": 5},
+                "component": [{"code": HEIGHT, "valueQuantity": {"value": 6}}, {"code": WEIGHT}],
+            },
+            [(Token(None, "weight"), amount("5")), (Token(None, "height"), amount("6"))],
+        ),
+        (
+            "Group.characteristic-value",
+            {"characteristic": [{"code": HEIGHT, "valueCodeableConcept": WEIGHT}]},
+            [(Token(None, "height"), Token(None, "weight"))],
+        ),
+        ("Observation.code-value-date", {"code": WEIGHT, "valueDateTime": "1970"}, [(WEIGHED, span_of("1970"))]),
+        (
+            "MolecularSequence.chromosome-variant-coordinate",
+            {"referenceSeq": {"chromosome": WEIGHT}, "variant": [{"start": 1, "end": 3}]},
+            [(WEIGHED, amount("1"), amount("3"))],
+        ),
+        ("DocumentReference.relationship", {"relatesTo": [{"code": "appends"}]}, []),
         # extensions
         (
             "DiagnosticReport.assessed-condition",
@@ -221,3 +287,27 @@ def test_an_expression_beyond_us_is_told(expression: str, kind: Kind) -> None:
 def test_any_text_is_read_or_told_not_to_be(text: str) -> None:
     with contextlib.suppress(NotReadable):
         extractor(text, "Patient", Kind.STRING)
+
+
+@pytest.mark.parametrize(
+    ("name", "also"),
+    [
+        ("Patient.name", {"family", "given"}),
+        ("Patient.family", set()),
+        ("Patient.address", {"address-city", "address-country", "address-postalcode", "address-state"}),
+        ("Patient.telecom", set()),
+        ("Observation.combo-value-quantity", {"value-quantity", "component-value-quantity"}),
+    ],
+)
+def test_what_other_parameters_find_has_its_keys_there(name: str, also: set[str]) -> None:
+    type_, _, name = name.partition(".")
+    assert set(PARAMETERS[type_][name].also) == also
+
+
+@pytest.mark.parametrize("type_", sorted(resource_types()))
+def test_no_value_is_lost_by_having_keys_elsewhere(type_: str) -> None:
+    resource = next(filled(type_))
+    for parameter in PARAMETERS[type_].values():
+        own = set((parameter.own or parameter.values)(resource))
+        elsewhere = {value for name in parameter.also for value in PARAMETERS[type_][name].values(resource)}
+        assert own | elsewhere == set(parameter.values(resource))

@@ -93,10 +93,9 @@ PREFIXES: dict[str, Callable[[Period, Period], bool]] = {
 
 
 def plain(text: str) -> str:
-    """A name without case, accents, ligatures and punctuation."""
+    """A name without case, accents, ligatures, punctuation and spaces."""
     letters = unicodedata.normalize("NFD", text.casefold().replace("œ", "oe").replace("æ", "ae"))
-    kept = "".join(letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter))
-    return " ".join(kept.split())
+    return "".join(letter for letter in letters if letter.isalnum() and not unicodedata.combining(letter))
 
 
 def starts(names: list[str], asked: str) -> bool:

@@ -23,6 +23,7 @@ from fhir_ins.ins.traits import Traits
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database
 from fhir_ins.store.documents import Draft
+from fhir_ins.store.finding import Start
 from fhir_ins.store.mongod import Mongod
 from fhir_ins.store.resources import AlreadyHeld, Current, Resources, Version, VersionChanged, Write
 
@@ -371,12 +372,13 @@ async def test_another_tenant_sees_nothing(resources: Resources, caller: Caller,
 
 async def test_pages_follow_each_other_in_order_of_id(resources: Resources, caller: Caller) -> None:
     ids = sorted([(await resources.create(caller, "Patient", draft())).id for _ in range(5)])
-    seen, after = [], None
+    seen: list[str] = []
+    after: Start | None = None
     for more in (True, True, False):
         page = await resources.search(caller, "Patient", search(gender="female", _count="2"), after)
-        assert page.more is more
+        assert page.after is more
         seen += [version.id for version in page.versions]
-        after = seen[-1]
+        after = Start(page.found[-1].mark)
     assert seen == ids
 
 
