@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     )
     mongodb_database: str = Field("fhir_ins", description="Name of the database.")
     mongodb_timeout: float = Field(10.0, gt=0, description="Seconds one operation of MongoDB may take.")
+    ins_search_by_post: bool = Field(
+        False, description="Refuse an INS in the query of a URL: it is searched for by POST only."
+    )
     search_timeout: float = Field(5.0, gt=0, description="Seconds a search may take; longer ones are refused.")
     search_unbounded: int = Field(
         10_000,

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from fhir_ins.api.binary import CONTENT, asks_for_content
 from fhir_ins.api.context import context_of
+from fhir_ins.api.matricule_in_url import require_no_matricule_in_url
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
 from fhir_ins.api.responses import FORMAT, PRIVATE, rendered
 from fhir_ins.fhir.outcome import MethodNotAllowed, NotFound
@@ -87,6 +88,7 @@ class Address(Route):
             request.scope[CONTENT] = True
             return await offer.endpoint(request)
         request.scope[FORMAT] = answer_format(request, self.formats)
+        require_no_matricule_in_url(request)
         return rendered(request, await offer.endpoint(request))
 
     def _offered_here(self, request: Request) -> Mapping[str, Offer]:

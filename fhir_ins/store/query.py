@@ -72,10 +72,11 @@ class _Part:
 def compiled(search: Search, tenant: str, type_: str, *, reference: bool) -> Compiled:
     """`reference`: the caller may find a resource by its reference form."""
     of = _Place(tenant, type_, reference)
-    parts = [_criterion(criterion, of) for criterion in search.criteria]
+    criteria = sorted(search.criteria, key=_breadth)
+    parts = [_criterion(criterion, of) for criterion in criteria]
     led = {part.index for part in parts if part.index}
     unbounded = tuple(
-        criterion.parameters[0].name for criterion, part in zip(search.criteria, parts, strict=True) if not part.index
+        criterion.parameters[0].name for criterion, part in zip(criteria, parts, strict=True) if not part.index
     )
     here: Filter = {"tenant": tenant, "type": type_}
     if not led & _OF_KEYS:  # what is deleted has no keys
@@ -83,6 +84,18 @@ def compiled(search: Search, tenant: str, type_: str, *, reference: bool) -> Com
     index = next(iter(led), "list") if len(led) < 2 and led != {_SEVERAL} else None
     filters = [here, *(part.filter for part in sorted(parts, key=lambda part: not part.index))]
     return Compiled({"$and": filters}, index, bool(led), unbounded)
+
+
+def _breadth(criterion: Criterion) -> int:
+    """Of several ranges in one array MongoDB starts from the first: what ends goes before what does not, a long name
+    before a short one.
+    """
+    match criterion.values:
+        case (str() as text, *_):
+            return -len(text)
+        case (DateValue() | AmountValue() as value, *_) if value.prefix not in ("eq", "ap"):
+            return 1
+    return 0
 
 
 _SEVERAL = "several"

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from people import ADRUN, claiming, document_checked, out, patient, reliability, traits
+from people import ADRUN, NIR, claiming, document_checked, out, patient, reliability, traits
+from servers import StartServer
 
 from fhir_ins.ins.status import Status
 
@@ -111,3 +112,33 @@ async def test_none_of_them_tells_a_matricule(fhir: httpx.AsyncClient, reference
     for client in (fhir, reference):
         for value in (ADRUN, ADRUN[:5], f"r!{name}|code|{ADRUN}"):
             assert await found(client, name, value) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", f"/Patient?identifier={NIR}|{ADRUN}"),
+        ("GET", f"/Patient?identifier={ADRUN}"),
+        ("GET", f"/Patient?identifier={NIR.replace(':', '%3A')}%7C{ADRUN}"),
+        ("GET", f"/Patient?gender=female&identifier=1,{NIR}|"),
+        ("GET", f"/Patient?identifier:of-type=urn:x|INS-NIR|{ADRUN}"),
+        ("HEAD", f"/Observation?subject:Patient.identifier={ADRUN}"),
+        ("POST", f"/Patient/_search?identifier={ADRUN}"),
+        ("GET", f"?_type=Patient&_has:Patient:link:identifier={ADRUN}"),
+        ("PUT", f"/Patient?identifier={ADRUN}"),
+        ("DELETE", f"/Patient?identifier={ADRUN}"),
+    ],
+)
+async def test_an_ins_is_kept_out_of_urls_where_the_server_is_set_to(
+    start_server: StartServer, method: str, url: str
+) -> None:
+    fhir = await start_server(ins_search_by_post=True)
+    refused = await fhir.request(method, url, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert refused.status_code == 403
+    assert method == "HEAD" or "by POST only" in refused.json()["issue"][0]["details"]["text"]
+    found = await fhir.post("/Patient/_search", data={"identifier": f"{NIR}|{ADRUN}"})
+    assert (found.status_code, found.json()["total"]) == (200, 0)
+    assert (await fhir.get("/Patient?identifier=urn:oid:1.2.250.1.999|42&birthdate=1975-12-31")).status_code == 200
+    entry = {"request": {"method": "GET", "url": f"Patient?identifier={ADRUN}"}}
+    batch = await fhir.post("", json={"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    assert batch.json()["entry"][0]["response"]["status"].startswith("200")

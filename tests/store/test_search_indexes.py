@@ -185,6 +185,8 @@ SELECTIVE = [
     {"gender": "male", "identifier": "urn:ipp|n7"},
     {"identity-status": "qualifiee", "identifier": "urn:ipp|n7", "gender": "male"},
     {"name": "name0007"},
+    {"given": "g", "family": "name0007"},
+    {"birthdate": "ge1900", "ins-call-date": "1960-05-13"},
     {"family:exact": "Name0007"},
     {"family:contains": "me0007"},
     {"name:contains": "en0007"},
