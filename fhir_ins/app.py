@@ -38,7 +38,7 @@ from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
 from fhir_ins.store.indexes import make_indexes
 from fhir_ins.store.resources import Resources
-from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing
+from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing, until_keys_are_ours
 
 
 def application(settings: Settings) -> FastAPI:
@@ -64,7 +64,7 @@ def application(settings: Settings) -> FastAPI:
             making = await indexes_being_made(database)
             if evidence:
                 await evidence.prepare()
-            await require_writing(database, Writing(settings.fr_core))
+            watching = await searchable(database, Writing(settings.fr_core))
             context = app.state.context = Context(
                 settings=settings,
                 database=database,
@@ -82,6 +82,7 @@ def application(settings: Settings) -> FastAPI:
             async with carrying_out(context, [settings.tenant]):
                 yield
             making.cancel()
+            watching.cancel()
         finally:
             if insi:
                 await insi.aclose()
@@ -131,6 +132,14 @@ async def indexes_being_made(database: Database, patience: float = 10.0) -> asyn
     else:
         structlog.get_logger().warning("indexes_being_made", see="fhir-ins indexes")
     return making
+
+
+async def searchable(database: Database, ours: Writing) -> asyncio.Task[None]:
+    """The watch that lets the store be searched as soon as its search keys are ours. Raises WrittenOtherwise."""
+    database.keys_are_ours = await require_writing(database, ours)
+    if not database.keys_are_ours:
+        structlog.get_logger().warning("search_keys_of_another_release", remedy="fhir-ins reindex")
+    return asyncio.create_task(until_keys_are_ours(database, ours))
 
 
 async def store_fault(settings: Settings) -> str | None:

@@ -77,11 +77,15 @@ def _shown(default: object) -> str | bool:
 
 
 def _reindex(**options: str | None) -> None:
-    """Write the store anew, after a change of FR Core release or of search keys; stop the servers first."""
-    from fhir_ins.reindex import reindex
+    """Make all search keys anew, while servers serve; after a change of FR Core release, stop the servers first."""
+    from fhir_ins.reindex import Count, reindex
+
+    def tell(count: Count) -> None:
+        if count.seen % 10_000 == 0:
+            typer.echo(f"{count.seen} resources so far", err=True)
 
     settings = _settings(options)
-    count = asyncio.run(reindex(settings))
+    count = asyncio.run(reindex(settings, tell=tell))
     typer.echo(f"{count.seen} resources read, {count.changed} with a new version: FR Core {settings.fr_core}.")
 
 

@@ -1,10 +1,11 @@
 """Write a store anew: after a change of its FR Core release, or of the rules its search keys are made by.
 
 A Patient whose forms change gets a new version, so that its history keeps what was said; else its search keys are made
-again in place. Interrupted, it is run again; servers do not start on the store until it has ended.
+again in place, while servers read and write. Interrupted, it is run again.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import pymongo
@@ -18,7 +19,7 @@ from fhir_ins.store.database import Database
 from fhir_ins.store.resources import Resources, VersionChanged
 from fhir_ins.store.writing import Writing, WrittenOtherwise, begin_rewriting, end_rewriting, require_writing
 
-_BATCH = 200
+_BATCH = 50  # resources rewritten at a time
 
 
 @dataclass(slots=True)
@@ -29,10 +30,21 @@ class Count:
     changed: int = 0
 
 
-async def reindex(settings: Settings, *, only_if_needed: bool = False) -> Count:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A resource to rewrite."""
+
+    tenant: str
+    type: str
+    id: str
+
+
+async def reindex(
+    settings: Settings, *, only_if_needed: bool = False, tell: Callable[[Count], None] = lambda _: None
+) -> Count:
     """Rewrite every current resource of every tenant for the release the settings name.
 
-    `only_if_needed`: not where the store is written so already.
+    `only_if_needed`: not where the store is written so already. `tell` is called now and then with how far it is.
     """
     database = Database(
         settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
@@ -43,11 +55,12 @@ async def reindex(settings: Settings, *, only_if_needed: bool = False) -> Count:
         if only_if_needed and await _is_written(database, ours):
             return count
         await begin_rewriting(database, ours)
-        async for tenant, type_, id_ in _targets(database):
-            count.seen += 1
-            caller = Caller(tenant, "fhir-ins reindex", frozenset())
-            count.changed += await _rewritten(Resources(database), caller, type_, id_, edition)
-        await end_rewriting(database)
+        async for batch in _batches(database):
+            changed = await asyncio.gather(*(_rewritten(Resources(database), target, edition) for target in batch))
+            count.seen += len(batch)
+            count.changed += sum(changed)
+            tell(count)
+        await end_rewriting(database, ours)
     finally:
         await database.close()
     return count
@@ -55,14 +68,13 @@ async def reindex(settings: Settings, *, only_if_needed: bool = False) -> Count:
 
 async def _is_written(database: Database, ours: Writing) -> bool:
     try:
-        await require_writing(database, ours)
+        return await require_writing(database, ours)
     except WrittenOtherwise:
         return False
-    return True
 
 
-async def _targets(database: Database) -> AsyncIterator[tuple[str, str, str]]:
-    """Tenant, type and id of each live resource, in batches that no time-out cuts."""
+async def _batches(database: Database) -> AsyncIterator[Sequence[Target]]:
+    """Each live resource, in batches that no time-out cuts."""
     after = ""
     while True:
         batch = (
@@ -73,15 +85,15 @@ async def _targets(database: Database) -> AsyncIterator[tuple[str, str, str]]:
         )
         if not batch:
             return
-        for found in batch:
-            yield found["tenant"], found["type"], found["id"]
+        yield [Target(found["tenant"], found["type"], found["id"]) for found in batch]
         after = batch[-1]["_id"]
 
 
-async def _rewritten(resources: Resources, caller: Caller, type_: str, id_: str, edition: FrCore) -> bool:
+async def _rewritten(resources: Resources, target: Target, edition: FrCore) -> bool:
     """Whether the resource got a new version. Another writer's version in between is taken up again."""
+    caller = Caller(target.tenant, "fhir-ins reindex", frozenset())
     while True:
-        current = await resources.current(caller, type_, id_)
+        current = await resources.current(caller, target.type, target.id)
         anew = redrafted(current, edition) if current else None
         if current is None or anew is None:
             return False

@@ -1,7 +1,9 @@
-"""fhir-ins reindex: a store written in one FR Core release becomes one written in another, nothing lost."""
+"""fhir-ins reindex: a store in one FR Core release becomes one in another, old search keys ours; nothing is lost."""
 
+import asyncio
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +15,8 @@ from servers import StartServer
 from fhir_ins.app import application, store_fault
 from fhir_ins.reindex import reindex
 from fhir_ins.settings import Settings
+from fhir_ins.store.database import Database
+from fhir_ins.store.keys import INDEX
 from fhir_ins.store.writing import WrittenOtherwise
 
 CLAIM = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"
@@ -76,16 +80,68 @@ async def test_the_command_says_what_it_did(start_server: StartServer, settings:
     assert printed.decode() == "1 resources read, 1 with a new version: FR Core 2.1.0.\n"
 
 
-async def test_the_keys_of_an_older_release_are_made_anew(start_server: StartServer, settings: Settings) -> None:
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    opened = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    yield opened
+    await opened.close()
+
+
+OLD_KEYS = {"token": [], "string": [], "range": []}
+
+
+async def test_the_keys_of_an_older_release_are_made_anew(
+    start_server: StartServer, settings: Settings, database: Database
+) -> None:
     fhir = await start_server()
     made = (await fhir.post("/Patient", json=patient())).json()
-    from fhir_ins.store.database import Database
-
-    database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
-    await database.resources.update_many({}, {"$set": {"ix": {"token": [], "string": [], "range": []}}})
-    await database.close()
+    await database.resources.update_many({}, {"$set": {"ix": OLD_KEYS}})
     assert (await fhir.get("/Patient?family=adrun")).json()["total"] == 0
     assert (await reindex(settings)).changed == 0
     found = (await fhir.get("/Patient?family=adrun")).json()
     assert [entry["resource"] for entry in found["entry"]] == [made]
     assert (await reindex(settings, only_if_needed=True)).seen == 0
+
+
+async def test_a_store_of_older_keys_is_read_and_written_and_searched_once_they_are_made(
+    start_server: StartServer, settings: Settings, database: Database
+) -> None:
+    former = await start_server()
+    made = [(await former.post("/Patient", json=patient())).json()["id"] for _ in range(120)]
+    await database.resources.update_many({}, {"$set": {"ix": OLD_KEYS}})
+    await database.server.update_one({"_id": "writing"}, {"$set": {"index": INDEX - 1}})
+
+    fhir = await start_server()
+    await _not_searched(fhir, made[0])
+    assert (await fhir.get(f"/Patient/{made[0]}")).status_code == 200
+    reindexing = asyncio.create_task(reindex(settings))
+    for id_ in made[::10]:
+        body = {**patient(id=id_), "active": False}
+        assert (await fhir.put(f"/Patient/{id_}", json=body, headers={"If-Match": 'W/"1"'})).status_code == 200
+        made.append((await fhir.post("/Patient", json=patient())).json()["id"])
+    deleted = made.pop()
+    assert (await fhir.get(f"/Patient/{deleted}/_history")).status_code == 200
+    await reindexing
+    async with asyncio.timeout(20):
+        while (found := await fhir.get("/Patient?family=adrun&_count=0")).status_code == 503:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert found.json()["total"] == len(made) + 1
+    assert (await fhir.get("/Patient?active=false&_summary=count")).json()["total"] == 12
+    assert (await fhir.delete(f"/Patient/{deleted}")).status_code == 204
+
+
+async def _not_searched(fhir: httpx.AsyncClient, id_: str) -> None:
+    """Whatever needs search keys is refused, since what has none yet would be left out of the answer."""
+    answers = [
+        await fhir.get("/Patient?family=adrun"),
+        await fhir.get("?_type=Patient&_id=1"),
+        await fhir.get("/Observation?patient.family=adrun"),
+        await fhir.post("/Patient", json=patient(), headers={"If-None-Exist": "identifier=urn:x|1"}),
+        await fhir.get(f"/Patient/{id_}/$everything"),
+        await fhir.get("/Patient/$meta"),
+        await fhir.delete(f"/Patient/{id_}"),
+    ]
+    for answer in answers:
+        assert answer.status_code == 503, answer.text
+        assert answer.headers["Retry-After"]
+        assert "fhir-ins reindex" in answer.json()["issue"][0]["details"]["text"]

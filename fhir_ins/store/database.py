@@ -18,6 +18,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
+from fhir_ins.fhir.outcome import Unavailable
 from fhir_ins.store.indexes import make_indexes
 
 Document = dict[str, Any]
@@ -76,6 +77,7 @@ class Database:
         """
         self.search_timeout = search_timeout
         self.most_unbounded = most_unbounded
+        self.keys_are_ours = True
         self.client: AsyncMongoClient[Document] = AsyncMongoClient(
             uri,
             timeoutMS=int(timeout * 1000),
@@ -105,6 +107,15 @@ class Database:
         found = await self.server.find_one({"_id": name})
         assert found is not None  # noqa: S101 - inserted above and never removed
         return bytes(found["value"])
+
+    def require_keys(self) -> None:
+        """Raises Unavailable for a store whose search keys are not all by our rules: a search would miss some."""
+        if not self.keys_are_ours:
+            raise Unavailable(
+                "The store was written by another release, and cannot be searched before fhir-ins reindex has made its "
+                "search keys anew; it is read and written meanwhile.",
+                Retry_After="30",
+            )
 
     async def ping(self) -> None:
         """Raise PyMongoError unless a primary answers at once."""

@@ -150,6 +150,7 @@ class Finding:
     @asynccontextmanager
     async def _bounded(self, query: Compiled, *, sorted_by_keys: bool = False) -> AsyncIterator[None]:
         """Raises BadRequest when all of a large collection would be looked at, or it takes too long."""
+        self.database.require_keys()
         if not query.bounded and (query.unbounded or sorted_by_keys):
             await self._require_few(query)
         try:

@@ -222,6 +222,7 @@ class Resources:
 
     async def referrers(self, caller: Caller, reference: str, *, but_tasks_of: str, most: int = 3) -> list[str]:
         """Some of the live resources that refer to this one (Type/id), but for Tasks with a code of that system."""
+        self._database.require_keys()
         key = f"{place_of(caller.tenant, 'Task')}|{system_key('code', but_tasks_of)}"
         ours: Document = {"type": "Task", "ix.token": key}
         found = self._database.resources.find(
@@ -233,6 +234,7 @@ class Resources:
 
     async def labels(self, caller: Caller, types: Sequence[str]) -> dict[str, list[Any]]:
         """The profiles, security labels and tags that the live resources of these types carry, as their meta does."""
+        self._database.require_keys()
         found: dict[str, list[Any]] = {}
         for name in ("profile", "security", "tag"):
             form = f"|_{name}|{'uri' if name == 'profile' else 'both'}|"

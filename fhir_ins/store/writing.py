@@ -1,6 +1,14 @@
-"""How the resources of a store are written: one FR Core release, one set of rules for search keys, never a mixture."""
+"""How a store is written: in one FR Core release, never a mixture, and with search keys by one set of rules.
 
+A store in another release is not served. One whose search keys were made by other rules is read and written, and
+searched as soon as `fhir-ins reindex` has made them all anew.
+"""
+
+import asyncio
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+
+from pymongo.errors import PyMongoError
 
 from fhir_ins.store.database import Database
 from fhir_ins.store.keys import INDEX
@@ -24,26 +32,40 @@ class Writing:
 _UNMARKED = Writing("2.2.0", 1)
 
 
-async def require_writing(database: Database, ours: Writing) -> None:
-    """Mark a new store as ours. Raises WrittenOtherwise for one that was written otherwise, or is half rewritten."""
+async def require_writing(database: Database, ours: Writing) -> bool:
+    """Mark a new store as ours; answers whether its search keys are.
+
+    Raises WrittenOtherwise for one in another release, or half rewritten.
+    """
     first = ours if await database.is_new() else _UNMARKED
     await database.insert_once({**_KEY, **asdict(first), "unfinished": False})
     found = await database.server.find_one(_KEY)
     assert found is not None  # noqa: S101 - inserted above and never removed
     if found["unfinished"]:
         raise WrittenOtherwise("fhir-ins reindex has begun on this store and not ended: run it again.")
-    if (found["fr_core"], found["index"]) != (ours.fr_core, ours.index):
+    if found["fr_core"] != ours.fr_core:
         raise WrittenOtherwise(
-            f"This store is written in FR Core {found['fr_core']} (search keys {found['index']}), this server writes "
-            f"FR Core {ours.fr_core} (search keys {ours.index}): stop the servers and run fhir-ins reindex, or set "
-            "FHIR_INS_FR_CORE back."
+            f"This store is written in FR Core {found['fr_core']}, this server writes FR Core {ours.fr_core}: stop the "
+            "servers and run fhir-ins reindex, or set FHIR_INS_FR_CORE back."
         )
+    return bool(found["index"] == ours.index)
 
 
 async def begin_rewriting(database: Database, ours: Writing) -> None:
-    """From here on no server starts on this store until `end_rewriting`."""
-    await database.server.update_one(_KEY, {"$set": {**asdict(ours), "unfinished": True}}, upsert=True)
+    """From here on no server starts on a store in another release, until `end_rewriting`."""
+    await database.insert_once({**_KEY, **asdict(_UNMARKED), "unfinished": False})
+    other = {**_KEY, "fr_core": {"$ne": ours.fr_core}}
+    await database.server.update_one(other, {"$set": {"fr_core": ours.fr_core, "unfinished": True}})
 
 
-async def end_rewriting(database: Database) -> None:
-    await database.server.update_one(_KEY, {"$set": {"unfinished": False}})
+async def end_rewriting(database: Database, ours: Writing) -> None:
+    """All is written as ours."""
+    await database.server.update_one(_KEY, {"$set": {"index": ours.index, "unfinished": False}})
+
+
+async def until_keys_are_ours(database: Database, ours: Writing, every: float = 2.0) -> None:
+    """Let the store be searched from the moment its search keys have been made anew; looks every so many seconds."""
+    while not database.keys_are_ours:
+        await asyncio.sleep(every)
+        with suppress(PyMongoError):  # it is away: looked at again
+            database.keys_are_ours = await database.server.find_one({**_KEY, "index": ours.index}) is not None
