@@ -63,6 +63,7 @@ ROWS = (
         server=lambda preloaded: Requests(f"/fhir/Patient?identifier={quote(f'{SYSTEM}|')}{{key}}", preloaded.serials),
         floor=read_floor,
     ),
+    Row("page of 50", server=lambda _: Requests("/fhir/Patient?_count=50", ["0"]), floor=read_floor),
     Row(
         "create",
         server=lambda _: CREATE,

@@ -1,6 +1,6 @@
 """Search at two scales: `python -m benchmarks.scale --patients 1000000`, in one run, on one embedded MongoDB.
 
-Two tenants, of 10 000 Patients and of as many as are asked for, made by several processes straight into the store, as
+Two tenants, of few Patients and of as many as are asked for, made by several processes straight into the store, as
 the server itself would write them. In each the same few are planted, and searches that find just those are timed
 through the server, the tenants in turn; the keys and documents MongoDB examines are read from its profiler.
 """
@@ -34,7 +34,6 @@ from fhir_ins.store.mongod import LOOPBACK, Mongod
 Json = dict[str, Any]
 
 DATABASE = "scale"
-SMALL = 10_000
 PLANTED = 10
 SYSTEM = "urn:oid:1.2.250.1.999.1.1"
 _BATCH = 500
@@ -223,13 +222,19 @@ def table(figures: dict[str, dict[str, Figures]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--patients", type=int, default=1_000_000, help="Patients of the large tenant (%(default)s)")
+    parser.add_argument("--small", type=int, default=10_000, help="Patients of the small tenant (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that make them (%(default)s)")
     parser.add_argument("--rounds", type=int, default=6, help="rounds over both tenants (%(default)s)")
     parser.add_argument("--times", type=int, default=50, help="requests of a query a round (%(default)s)")
-    chosen = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Figures]]:
+    """Prints the figures of each query at each scale, and the sizes of the indexes."""
+    chosen = options(arguments)
     with ExitStack() as running:
         directory = running.enter_context(tempfile.TemporaryDirectory(prefix="fhir-ins-scale-"))
         mongod = running.enter_context(Mongod.start(Path(directory), cache_gigabytes=6))
@@ -237,16 +242,17 @@ def main() -> None:
         for tenant in ("small", "large"):
             settings = {"FHIR_INS_MONGODB_DATABASE": DATABASE, "FHIR_INS_TENANT": tenant}
             ports[tenant], _ = running.enter_context(processes.server(mongod.uri, settings))
-        fill(mongod.uri, "small", SMALL, chosen.workers)
+        fill(mongod.uri, "small", chosen.small, chosen.workers)
         fill(mongod.uri, "large", chosen.patients, chosen.workers)
         figures = measured(ports, mongod.uri, chosen.rounds, chosen.times)
-        print(f"{SMALL} and {chosen.patients} Patients, medians of {chosen.rounds * chosen.times} requests\n")
+        print(f"{chosen.small} and {chosen.patients} Patients, medians of {chosen.rounds * chosen.times} requests\n")
         print(table(figures))
         with MongoClient[Json](mongod.uri) as client:
             sizes = client[DATABASE].command("collStats", "resources")
         print(f"\nresources: {sizes['size'] / 1e6:.0f} MB, stored in {sizes['storageSize'] / 1e6:.0f} MB; indexes:")
         for name, size in sorted(sizes["indexSizes"].items(), key=lambda one: -one[1]):
             print(f"  {name:16} {size / 1e6:8.0f} MB")
+    return figures
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Chained search parameters, along references and against them. https://hl7.org/fhir/R4/search.html#chaining
+"""Search parameters that something else is searched for first: along references, against them, up and down them.
 
 `subject:Patient.family=adrun` is a reference to any Patient that `family=adrun` finds for this caller, and
-`_has:Observation:patient:code=weight` the id of any that an Observation of `code=weight` refers to: those are searched
-for first. Either may go on with the other.
+`_has:Observation:patient:code=weight` the id of any that an Observation of `code=weight` refers to. Either may go on
+with the other. https://hl7.org/fhir/R4/search.html#chaining
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from fhir_ins.api.context import base_url, context_of
+from fhir_ins.api.hierarchies import along_hierarchy, is_hierarchical
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.search import Asked, Criterion, Search, asked_for, parse
 from fhir_ins.fhir.search_terms import TokenValue, UriValue
@@ -36,6 +37,8 @@ async def chained(
     for name, value in pairs:
         if name.startswith(HAS):
             criterion = await _reversed(request, caller, type_, (name, value), links)
+        elif (asked := asked_for(name, PARAMETERS[type_])) and is_hierarchical(asked):
+            criterion = await along_hierarchy(request, caller, asked, value)
         elif asked := _link(type_, name):
             rest = name.partition(".")[2]
             criterion = await _forward(request, caller, asked, (rest, value), links)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.references import local_reference, target_type, unversioned
-from fhir_ins.fhir.search_parameters import SearchParameter
+from fhir_ins.fhir.search_parameters import SearchParameter, hierarchies
 from fhir_ins.fhir.search_terms import SearchValue, UriValue, split, term, unescaped
 from fhir_ins.fhir.search_values import Kind
 from fhir_ins.fhir.structure import resource_types
@@ -133,9 +133,12 @@ def modifiers_of(parameter: SearchParameter) -> tuple[str, ...]:
     """The modifiers it is offered with, beside the types of a reference's target."""
     if parameter.name in _OF_ALL:
         return ()
-    return (*_MODIFIERS.get(parameter.kind, ("missing",)), *parameter.modified)
+    offered = (*_MODIFIERS.get(parameter.kind, ("missing",)), *parameter.modified)
+    return (*offered, *HIERARCHICAL) if parameter.targets & hierarchies().keys() else offered
 
 
+# Of references to what may be part of others of its type; `chained` resolves them before.
+HIERARCHICAL = ("above", "below")
 # Of what every resource has, nothing is missing.
 _OF_ALL = ("_id", "_lastUpdated")
 _MODIFIERS: Mapping[Kind, tuple[str, ...]] = {
@@ -210,6 +213,8 @@ def _criterion(asked: Asked, value: str, base: str | None) -> Criterion:
         raise BadRequest(
             f"The search parameter {parameter.name} has an empty value.", code="value", message="MSG_PARAM_INVALID"
         )
+    if parameter.kind is Kind.REFERENCE and asked.modifier in HIERARCHICAL:
+        raise BadRequest(f"{parameter.name} is not looked up along a hierarchy here: give the references themselves.")
     if parameter.kind is Kind.REFERENCE and asked.modifier != "missing":
         return Criterion((parameter,), tuple(_reference(asked, unescaped(one), base) for one in alternatives))
     if parameter.kind is Kind.URI and asked.modifier in ("above", "below"):

@@ -184,6 +184,20 @@ def definitions() -> Mapping[str, Any]:
 
 
 @cache
+def hierarchies() -> Mapping[str, str]:
+    """The types whose resources may be part of others of their type, and the parameter that says of which.
+
+    `partof` of Location, `parent` of Specimen.
+    """
+    return {
+        type_: name
+        for type_, entries in definitions()["parameters"].items()
+        for name in ("partof", "part-of", "parent")
+        if type_ in entries.get(name, {}).get("targets", ())
+    }
+
+
+@cache
 def _official(type_: str) -> Mapping[str, SearchParameter]:
     """Those of R4 on a type that are offered: with an expression, of a kind in use. Raises KeyError."""
     if type_ not in resource_types():

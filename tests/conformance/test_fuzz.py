@@ -52,7 +52,10 @@ QUERIES = st.lists(
     st.tuples(
         one_of(
             "identifier family birthdate _id _lastUpdated subject patient:Patient code _count _cursor _since _at _type "
-            "_format _pretty _summary _elements mode profile _total _sort _include given:exact name:missing"
+            "_format _pretty _summary _elements mode profile _total _sort _include given:exact name:missing "
+            "family:contains gender:not identifier:of-type identifier:text birthdate:missing link:identifier "
+            "_revinclude organization:below _include:iterate _has:Observation:patient:code patient.family "
+            "subject:Patient.birthdate address near"
         )
         | NOISE,
         WORDS

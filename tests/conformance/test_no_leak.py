@@ -101,6 +101,37 @@ OTHER_CARRIERS: dict[str, Callable[[str], Json]] = {
 }
 
 
+# Further forms of search, a few of which are tried after each step, in turn: what shows, and what finds by a number.
+SHOWN = (
+    "/Patient?family:contains=dru,cet",
+    "/Patient?family:missing=false&_sort=-birthdate,family",
+    "/Patient?gender:not=other&_elements=identifier",
+    "/Patient?_has:Observation:patient:status=final",
+    "/Patient?birthdate=ge1900&_revinclude=*",
+    "/Patient?_sort=identifier&_revinclude=Observation:subject&_revinclude:iterate=Task:patient",
+    "/Observation?status=final&_include=*&_include:iterate=*",
+    "?_type=Patient,Observation,Task",
+    "?_type=Patient,Observation&_sort=-_lastUpdated&_summary=true",
+    "?_lastUpdated=ge2000&_include=*",
+)
+FINDING = (
+    "/Patient?identifier:of-type=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem%2Fv2-0203|NH|{}",
+    "/Patient?identifier:of-type=https%3A%2F%2Fhl7.fr%2Fig%2Ffhir%2Fcore%2FCodeSystem%2Ffr-core-cs-v2-0203|INS-NIR|{}",
+    "/Patient?identifier:text={}",
+    "/Patient?gender:missing=false&identifier={}",
+    "/Patient?name={}",
+    "/Patient?name:contains={}",
+    "/Patient?address:contains={}",
+    "/Patient?telecom={}@patient.mssante.fr",
+    "/Patient?_tag={}",
+    "/Patient?_has:Observation:patient:subject.identifier={}",
+    "/Observation?subject:identifier=urn:oid:1.2.250.1.213.1.4.8|{}&status=final&identifier={}",
+    "/Observation?subject:Patient.identifier={}",
+    "/Observation?_has:Task:focus:patient.identifier={}",
+    "?_type=Patient&identifier={}",
+)
+
+
 def _of_one(fhir: httpx.Client, id_: str, version: int) -> Iterator[httpx.Response]:
     """Where an ordinary caller looks at one Patient."""
     yield fhir.get(f"/Patient/{id_}")
@@ -388,6 +419,22 @@ class Clients(RuleBasedStateMachine):
             assert fhir.get(f"/{path}", params=chain).json()["total"] == 0
 
     @invariant()
+    def no_form_of_search_shows_or_finds_what_is_not_conveyed(self) -> None:
+        fhir, hidden = self.callers["ordinary"], sorted(set(MATRICULES) - self._conveyed())
+        self._turn += 1
+        for one in range(2 * self._turn, 2 * self._turn + 2):
+            answer = fhir.get(SHOWN[one % len(SHOWN)])
+            assert answer.status_code == 200, answer.text
+            self._require_without(answer.text, hidden)
+            path = FINDING[one % len(FINDING)]
+            for number in hidden:
+                found = fhir.get(path.format(number, number))
+                assert (found.status_code, found.json().get("total")) == (200, 0), (path, found.text)
+        people = fhir.get("/Patient?_summary=count").json()["total"]
+        without = [("identifier:not", number) for number in hidden]
+        assert fhir.get("/Patient", params=[*without, ("_summary", "count")]).json()["total"] == people
+
+    @invariant()
     def the_log_tells_of_nobody(self) -> None:
         written = self.log.getvalue()
         self._require_without(written, {*MATRICULES, "ADRUN", "ECETINSI", "1975-12-31"})
@@ -395,6 +442,7 @@ class Clients(RuleBasedStateMachine):
         self.log.truncate()
 
     _conveyed_before: frozenset[str] = frozenset()
+    _turn: int = 0
 
     def _conveyed(self) -> frozenset[str]:
         """The numbers of identities both obtained and checked, read from the facts in the records."""
