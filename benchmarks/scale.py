@@ -100,7 +100,7 @@ def observation(patient: str, *, planted: bool) -> Json:
 
 
 def documents(tenant: str, of: range, patients: int) -> Iterator[Json]:
-    """The documents of these serial numbers: every tenth Patient has an Observation."""
+    """The documents of these serial numbers: every tenth Patient, and each planted one, has an Observation."""
     caller, chance = Caller(tenant, "bench", frozenset()), random.Random(of.start)
     every = patients // PLANTED
     for serial in of:
@@ -112,7 +112,7 @@ def documents(tenant: str, of: range, patients: int) -> Iterator[Json]:
         if planted is not None:
             made["updated"] = made["updated"].replace(year=2030)
         yield made
-        if serial % 10 == 0:
+        if serial % 10 == 0 or planted is not None:
             weighed = Draft(observation(id_, planted=planted is not None), None, None, Identity())
             yield version_document(caller, "Observation", f"o{id_[1:]}", weighed, None, "POST")
 

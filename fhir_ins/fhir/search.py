@@ -46,6 +46,9 @@ class SortKey:
     parameter: SearchParameter
     descending: bool = False
 
+    def __str__(self) -> str:
+        return f"-{self.parameter.name}" if self.descending else self.parameter.name
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -87,7 +90,10 @@ def parse(
         if name == "_count":
             count = _count(value)
         elif name == "_sort":
-            sort = _sort(value, parameters)
+            sort = _sort(value, parameters, lenient=lenient)
+            value = ",".join(str(key) for key in sort)
+            if not sort:
+                continue
         elif name == "_total":
             total = _total(value)
         elif name == "_contained":
@@ -173,12 +179,14 @@ def _count(value: str) -> int:
     return min(int(value), GREATEST_COUNT)
 
 
-def _sort(value: str, parameters: Mapping[str, SearchParameter]) -> tuple[SortKey, ...]:
+def _sort(value: str, parameters: Mapping[str, SearchParameter], *, lenient: bool) -> tuple[SortKey, ...]:
     """https://hl7.org/fhir/R4/search.html#sort"""
     keys = []
     for text in value.split(","):
         parameter = parameters.get(text.removeprefix("-"))
         if parameter is None or parameter.kind in (Kind.COMPOSITE, Kind.SPECIAL):
+            if lenient:
+                continue
             raise BadRequest(
                 "_sort takes search parameters of this resource, with - before one to sort the other way: "
                 "_sort=family,-birthdate.",

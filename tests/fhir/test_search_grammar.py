@@ -51,7 +51,11 @@ def test_a_canonical_is_read_with_its_version() -> None:
         ("subject", "Organization/1", "Device, Group, Location, Patient"),
         ("subject:Patient", "Group/1", "types here: Patient"),
         ("subject:Patient", "http://a/Group/1", "types here: Patient"),
-        ("subject:Organization", "1", "these modifiers: missing, identifier, Device, Group, Location, Patient"),
+        (
+            "subject:Organization",
+            "1",
+            "these modifiers: missing, identifier, above, below, Device, Group, Location, Patient",
+        ),
         ("focus:Shoe", "1", "any resource type"),
         ("subject", "Patient/1/2", "Patient/123"),
         ("subject", "a b", "absolute URL"),
@@ -148,6 +152,13 @@ def test_a_place_is_read(asked: str, metres: float) -> None:
 def test_what_is_no_place_is_refused(asked: str) -> None:
     with pytest.raises(BadRequest, match="latitude"):
         values("Location", "near", asked)
+
+
+@pytest.mark.parametrize(("asked", "applied"), [("shoe,-date", "-date"), ("shoe", None), ("code,-date", "code,-date")])
+def test_leniently_an_order_goes_without_what_is_unknown(asked: str, applied: str | None) -> None:
+    search = parse([("_sort", asked)], PARAMETERS["Observation"], lenient=True)
+    assert ",".join(map(str, search.sort)) == (applied or "")
+    assert search.applied == ((("_sort", applied),) if applied else ())
 
 
 def test_the_order_is_read() -> None:
