@@ -25,13 +25,16 @@ from fhir_ins.api.openapi import described
 from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.api.served import served
+from fhir_ins.api.tenancy import Tenancy
 from fhir_ins.artifacts import profiles
+from fhir_ins.configured_access import anonymous_rights, configured_access
 from fhir_ins.configured_insi import configured_insi, insi_configurations
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.evidence import evidence_keys, witness_for
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.structure import validate
 from fhir_ins.fhir.xml import serialise_xml
+from fhir_ins.security.authentication import Authentication
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
@@ -47,6 +50,8 @@ def application(settings: Settings) -> FastAPI:
     fr_core = configured_fr_core(settings)
     keys = evidence_keys(settings)
     types = served(settings.further_types)
+    access = configured_access(settings)
+    anonymous = anonymous_rights(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,6 +72,8 @@ def application(settings: Settings) -> FastAPI:
             watching = await searchable(database, Writing(settings.fr_core))
             context = app.state.context = Context(
                 settings=settings,
+                authentication=Authentication(access),
+                anonymous=anonymous,
                 database=database,
                 resources=Resources(database),
                 deferred=DeferredCalls(database, await database.secret("deferred-key")),
@@ -79,7 +86,7 @@ def application(settings: Settings) -> FastAPI:
                 openapi=cache(lambda: serialise(described(ROUTES, settings, types))),
                 docs=cache(lambda: page(ROUTES, settings, types)),
             )
-            async with carrying_out(context, [settings.tenant]):
+            async with carrying_out(context, [*access.finess]):
                 yield
             making.cancel()
             watching.cancel()
@@ -97,6 +104,8 @@ def application(settings: Settings) -> FastAPI:
     )
     app.router.redirect_slashes = False
     app.router.routes.extend([*ROUTES, Route("/", home)])
+    if access.several:
+        app.add_middleware(Tenancy)
     app.add_middleware(GZipMiddleware, minimum_size=1400, compresslevel=5)
     if settings.cors_origins:
         app.add_middleware(

@@ -42,6 +42,7 @@ fhir-ins sandbox: http://127.0.0.1:{port}/fhir
   INSi      {insi}
   Log       {log}
   Callers   need no token here and hold: {rights}
+  Tokens    {tokens}
 
 Try it (in another terminal):
 
@@ -73,8 +74,9 @@ def run(port: int, directory: Path) -> None:
             raise SandboxError(str(error)) from error
         _bring_up_to_date(mongodb)
         insi, simulator = _insi(parts, directory)
-        server = _server(parts, directory, port, mongodb, insi)
-        print(_banner(port, directory, mongodb, insi, simulator), flush=True)
+        access, tokens = _access(parts, directory, port)
+        server = _server(parts, directory, port, {**insi, **access, "FHIR_INS_MONGODB_URI": mongodb})
+        print(_banner(port, directory, mongodb, insi, simulator, tokens), flush=True)
         _watch(stopped, {"MongoDB": mongod, "The FHIR server": server}, {"The INSi simulator": simulator})
         print("Stopping…", flush=True)
 
@@ -113,15 +115,30 @@ def _insi(parts: ExitStack, directory: Path) -> tuple[Mapping[str, str], subproc
     return settings, simulated.process
 
 
-def _server(
-    parts: ExitStack, directory: Path, port: int, mongodb: str, insi: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def _access(parts: ExitStack, directory: Path, port: int) -> tuple[Mapping[str, str], str | None]:
+    """The settings of who is let in, and the issuer of tokens: as configured, else a token service of our own."""
+    if "FHIR_INS_ACCESS" in os.environ:
+        return {}, None
+    audience, log = f"http://127.0.0.1:{port}/fhir", directory / "tokens.log"
+    command = [sys.executable, "-m", "fhir_ins.token_service", "--port", "0", "--audience", audience]
+    with log.open("wb") as output:
+        process = child.start(command, stdout=subprocess.PIPE, stderr=output)
+    parts.callback(child.end, process)
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    issuer = process.stdout.readline().decode().partition(": ")[2].strip()
+    if not issuer:
+        raise SandboxError(f"The token service did not start; its log says:\n{_last_lines(log)}")
+    file = directory / "access.toml"
+    file.write_text(f'[[issuers]]\nissuer = "{issuer}"\naudience = "{audience}"\n', "utf-8")
+    return {"FHIR_INS_ACCESS": str(file)}, issuer
+
+
+def _server(parts: ExitStack, directory: Path, port: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
-        **insi,
+        **settings,
         "FHIR_INS_HOST": "127.0.0.1",
         "FHIR_INS_PORT": str(port),
-        "FHIR_INS_MONGODB_URI": mongodb,
         "FHIR_INS_RIGHTS": ",".join(right.value for right in _RIGHTS),
     }
     log = directory / "server.log"
@@ -222,6 +239,7 @@ def _banner(
     mongodb: str,
     insi: Mapping[str, str],
     simulator: subprocess.Popen[bytes] | None,
+    tokens: str | None,
 ) -> str:
     endpoint = insi["FHIR_INS_INSI_ENDPOINT"]
     return _BANNER.format(
@@ -229,6 +247,7 @@ def _banner(
         directory=_shown(directory),
         mongodb=mongodb.partition("?")[0] if "@" not in mongodb else "as configured",
         insi=f"{endpoint} (simulator, process {simulator.pid}: kill it to see INSi away)" if simulator else endpoint,
+        tokens=f"{tokens}/token gives any scope" if tokens else "as configured",
         log=_shown(directory / "server.log"),
         rights=", ".join(_RIGHTS),
     )

@@ -18,7 +18,7 @@ class Settings(BaseSettings):
 
     host: str = Field(
         "127.0.0.1",
-        description="Address to listen on. Callers do not authenticate yet: keep it where only they can reach it.",
+        description="Address to listen on; one of this machine alone, unless callers need tokens (--access).",
     )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on.")
     base_url: HttpUrl | None = Field(
@@ -41,11 +41,14 @@ class Settings(BaseSettings):
         description="Resources of a type up to which a search may look at all: :not, :missing, bare _sort.",
     )
     tenant: str = Field("default", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The structure whose data this is.")
+    access: Path | None = Field(
+        None,
+        description="TOML file of who is let in: structures, issuers of tokens, client certificates; docs/security.md.",
+    )
     rights: Annotated[frozenset[Right], NoDecode] = Field(
         frozenset({Right.READ}),
-        description="Rights of every caller until tokens exist, comma-separated: "
-        + ", ".join(right.value for right in Right)
-        + ".",
+        description="Rights of callers of this machine who show no token, comma-separated; with --access none, unless "
+        "they are given: " + ", ".join(right.value for right in Right) + ".",
     )
     further_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Resource types of R4 to serve beside the usual ones, comma-separated: MedicationRequest,…"

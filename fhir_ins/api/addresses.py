@@ -10,12 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from fhir_ins.api.authenticating import authenticate
 from fhir_ins.api.binary import CONTENT, asks_for_content
-from fhir_ins.api.context import context_of
+from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.matricule_in_url import require_no_matricule_in_url
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
 from fhir_ins.api.responses import FORMAT, PRIVATE, rendered
 from fhir_ins.fhir.outcome import MethodNotAllowed, NotFound
+from fhir_ins.security.caller import LETTERS
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -57,11 +59,15 @@ class Offer:
 class Address(Route):
     """A route and what it offers, its methods given as GET=…, POST=…; any other is answered 405, with a remedy.
 
-    What the endpoint answers goes out in the format that was asked for, one of `formats`; none: it is not FHIR.
+    Unless it is `public`, its caller must be known, and hold what an offer's interaction needs. What the endpoint
+    answers goes out in the format that was asked for, one of `formats`; none: it is not FHIR.
     """
 
-    def __init__(self, path: str, *, formats: tuple[Format, ...] = FHIR, **offers: Endpoint | Offer) -> None:
+    def __init__(
+        self, path: str, *, formats: tuple[Format, ...] = FHIR, public: bool = False, **offers: Endpoint | Offer
+    ) -> None:
         self.formats = formats
+        self.public = public
         self.offers: Mapping[str, Offer] = {
             method: offer if isinstance(offer, Offer) else Offer(offer) for method, offer in offers.items()
         }
@@ -73,8 +79,10 @@ class Address(Route):
         return super().matches({**scope, "path": path[:-1]} if self.formats and path.endswith("/") else scope)
 
     async def _answer(self, request: Request) -> Response:
+        request.scope["route"] = self.path  # what the access log may say of the address
+        if not self.public and request.method != "OPTIONS":
+            await authenticate(request)
         here = self._offered_here(request)
-        # what the access log may say of the address
         request.scope["route"] = _NAMED.sub(lambda found: request.path_params.get(found[1], ""), self.path)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**PRIVATE, "Allow": _allowed(here)})
@@ -82,6 +90,8 @@ class Address(Route):
         if offer is None:
             allowed = _allowed(here)
             raise MethodNotAllowed(f"This address takes {allowed}: see [base]/metadata.", Allow=allowed)
+        if offer.interaction:
+            caller_of(request).require_on(LETTERS[offer.interaction], request.path_params["type"])
         if not self.formats:
             return await offer.endpoint(request)
         if asks_for_content(request, offer.interaction):

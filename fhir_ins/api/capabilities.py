@@ -36,6 +36,7 @@ _META = {"name": "meta", "definition": f"{_R4}/Resource-meta"}
 _META_ADD = {"name": "meta-add", "definition": f"{_R4}/Resource-meta-add"}
 _META_DELETE = {"name": "meta-delete", "definition": f"{_R4}/Resource-meta-delete"}
 _EVERYTHING = {"name": "everything", "definition": f"{_R4}/Patient-everything"}
+_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OF_SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _ORDER = (
     "read",
@@ -83,7 +84,19 @@ def capability_statement(settings: Settings, served: Served) -> bytes:
             f"http://hl7.org/fhir/CompartmentDefinition/{type_.lower()}" for type_ in COMPARTMENTS if served.of(type_)
         ],
     }
-    return serialise({**stated, "rest": [{**rest, "resource": resources, **whole}]})
+    secured = {**rest, "security": _security(settings), "resource": resources, **whole}
+    return serialise({**stated, "rest": [secured]})
+
+
+def _security(settings: Settings) -> Json:
+    """https://hl7.org/fhir/R4/capabilitystatement-definitions.html#CapabilityStatement.rest.security"""
+    by_token = {
+        "service": [{"coding": [{"system": _SERVICES, "code": "SMART-on-FHIR"}]}],
+        "description": "OAuth 2.0 bearer tokens with SMART App Launch 2 scopes (system/, user/) and ins.fetch, "
+        "ins.verify, ins.qualify, ins.reference, ins.trusted-source: see [base]/.well-known/smart-configuration",
+    }
+    by_nothing = {"description": "Callers are of the machine of the server itself, and show no token"}
+    return {"cors": bool(settings.cors_origins), **(by_token if settings.access else by_nothing)}
 
 
 def _dated(stated: Json, settings: Settings) -> Json:

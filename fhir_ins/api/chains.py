@@ -66,6 +66,8 @@ async def _forward(request: Request, caller: Caller, asked: Asked, rest: Pair, l
     types = [type_ for type_ in stored if (not named or type_ in named) and _goes_on(type_, rest[0])]
     if not types:
         return None
+    if not asked.target:
+        types = [*caller.among("s", types)]
     references: list[UriValue] = []
     for type_ in types:
         search = await _search(request, caller, type_, rest, links)
@@ -103,6 +105,7 @@ async def _search(request: Request, caller: Caller, type_: str, rest: Pair, link
     """The rest of a chain as a search of a type, what follows in it being searched for first."""
     if links > MOST_LINKS:
         raise BadRequest(f"A chain has {MOST_LINKS} links at most: shorten it.", code="too-costly")
+    caller.require_on("s", type_)
     further = await chained(request, caller, type_, [rest], links=links + 1)
     return parse([rest], PARAMETERS[type_], lenient=False, base=base_url(request), chained=further)
 

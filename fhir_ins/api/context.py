@@ -11,7 +11,8 @@ from fhir_ins.api.published import Published
 from fhir_ins.api.served import PUBLISHED, Served
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.insi.port import Insi, Requester
-from fhir_ins.security.caller import Caller
+from fhir_ins.security.authentication import Authentication
+from fhir_ins.security.caller import Caller, Right
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
 from fhir_ins.store.deferred import DeferredCalls
@@ -19,17 +20,23 @@ from fhir_ins.store.resources import Resources
 from fhir_ins.store.versions import Version
 
 BASE = "/fhir"
+# Keys of a request's scope:
+TENANT = "fhir_ins.tenant"  # the structure that its address names, where addresses name one
+CALLER = "fhir_ins.caller"  # who sends it
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What `app` composed at start-up; `insi` is None where the téléservice is not configured.
 
+    `anonymous` are the rights of a caller of this machine who shows no token: none, unless the settings say otherwise.
     `capabilities` are ready to go out; `openapi` and `docs` are made when they are first asked for, the latter but for
     the base URL of each request.
     """
 
     settings: Settings
+    authentication: Authentication
+    anonymous: frozenset[Right]
     database: Database
     resources: Resources
     deferred: DeferredCalls
@@ -56,9 +63,13 @@ def part_of(request: Request, resources: Resources) -> Request:
 
 
 def caller_of(request: Request) -> Caller:
-    """Until tokens exist, every caller is the one the settings describe."""
-    settings = context_of(request).settings
-    return Caller(settings.tenant, "anonymous", settings.rights)
+    """Who sends the request, as its address has found out."""
+    return cast(Caller, request.scope[CALLER])
+
+
+def tenant_of(request: Request) -> str:
+    """The structure whose data are asked for."""
+    return request.scope.get(TENANT) or context_of(request).settings.tenant
 
 
 def requester_of(caller: Caller, assertion: bytes | None = None) -> Requester:
@@ -80,9 +91,8 @@ def source_of(request: Request, type_: str) -> Resources | Published:
 def base_url(request: Request) -> str:
     """The base of the URLs we give out: the configured one, else the one this request came to."""
     configured = context_of(request).settings.base_url
-    if configured:
-        return str(configured).rstrip("/")
-    return str(request.base_url).rstrip("/") + BASE
+    base = str(configured).rstrip("/") if configured else str(request.base_url).rstrip("/") + BASE
+    return f"{base}/t/{tenant}" if (tenant := request.scope.get(TENANT)) else base
 
 
 def latest_day() -> str:

@@ -11,7 +11,7 @@ from fhir_ins.api.prefer import written_response
 from fhir_ins.api.writing import Wrote, created
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.frcore.elements import Json
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import Caller
 from fhir_ins.store.resources import Resources
 
 _PARAMETERS = frozenset({"_format", "_pretty"})
@@ -19,7 +19,6 @@ _PARAMETERS = frozenset({"_format", "_pretty"})
 
 async def create(request: Request) -> Response:
     caller, type_ = caller_of(request), type_of(request)
-    caller.require(Right.WRITE)
     if request.query_params.keys() - _PARAMETERS:
         text = f"A create takes no parameters in its URL: to search, use GET or POST [base]/{type_}/_search."
         raise BadRequest(text, code="not-supported")
@@ -27,7 +26,7 @@ async def create(request: Request) -> Response:
     query = request.headers.get("if-none-exist")
     if query is None:
         return written_response(request, await created(request, caller, body), 201)
-    caller.require(Right.READ)  # the answer tells what matches
+    caller.require_on("s", type_)  # the answer tells what matches
     wrote = await _unless_one_matches(request, caller, body, query)
     return written_response(request, wrote.version, wrote.status)
 

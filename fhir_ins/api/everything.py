@@ -23,7 +23,7 @@ from fhir_ins.fhir.references import local_references
 from fhir_ins.fhir.search import GREATEST_COUNT
 from fhir_ins.fhir.search import parse as search_in
 from fhir_ins.frcore.search_parameters import PARAMETERS
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import Caller
 from fhir_ins.store.finding import Mark, Start
 from fhir_ins.store.versions import Version
 
@@ -48,7 +48,7 @@ class _Asked:
 
 async def everything(request: Request) -> Response:
     caller, id_ = caller_of(request), request.path_params["id"]
-    caller.require(Right.READ)
+    caller.require_on("r", "Patient")
     place = f"Patient/{id_}/$everything"
     asked = await _asked(request, caller, place)
     patient = await context_of(request).resources.read(caller, "Patient", id_)
@@ -90,14 +90,15 @@ async def _asked(request: Request, caller: Caller, place: str) -> _Asked:
 
 def _types(request: Request, named: str | None) -> tuple[str, ...]:
     """Patient first, then those of its compartment that are served."""
-    served = context_of(request).served.stored
+    caller, served = caller_of(request), context_of(request).served.stored
     held = ("Patient", *sorted(type_ for type_ in served if type_ != "Patient" and _held(type_)))
     if named is None:
-        return held
+        return caller.among("r", held)
     wanted = named.split(",")
     if wrong := [type_ for type_ in wanted if type_ not in held]:
         shown = wrong[0] if wrong[0].isalpha() else "A value"
         raise BadRequest(f"{shown} of _type is not one of {', '.join(held)}.", code="value")
+    caller.require_on("r", *wanted)
     return tuple(type_ for type_ in held if type_ in wanted)
 
 
@@ -141,7 +142,7 @@ async def _referred_to(request: Request, caller: Caller, page: Sequence[Version]
     context = context_of(request)
     referred: list[Version] = []
     for type_, _, id_ in sorted(reference.partition("/") for reference in wanted):
-        if type_ in context.served.stored and type_ != "Patient" and not _held(type_):
+        if type_ in context.served.stored and caller.may_on("r", type_) and type_ != "Patient" and not _held(type_):
             try:
                 version = await context.resources.read(caller, type_, id_)
             except NotFound:

@@ -40,6 +40,7 @@ async def along_hierarchy(request: Request, caller: Caller, asked: Asked, value:
 
 async def _family(request: Request, caller: Caller, type_: str, ids: Collection[str], way: str) -> set[str]:
     """The ids that are above or below these, level after level, and these themselves."""
+    caller.require_on("s", type_)
     resources, parameter = context_of(request).resources, PARAMETERS[type_][hierarchies()[type_]]
     seen, edge = set(ids), set(ids)
     for _ in range(MOST_LEVELS):

@@ -7,6 +7,7 @@ looked at again.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 
@@ -69,9 +70,18 @@ def _references_of(type_: str) -> list[SearchParameter]:
     return [found for found in PARAMETERS[type_].values() if found.kind is Kind.REFERENCE]
 
 
-def includes(pairs: Iterable[Pair], types: Sequence[str], stored: Sequence[str]) -> list[Include]:
-    """What is to come along with matches of these types. Raises BadRequest."""
-    return [include for name, value in pairs if name in INCLUDES for include in _includes(name, value, types, stored)]
+def includes(caller: Caller, pairs: Iterable[Pair], types: Sequence[str], stored: Sequence[str]) -> list[Include]:
+    """What is to come along with matches of these types. Raises BadRequest, and Forbidden for a type that is named and
+    that the caller may not search.
+    """
+    asked = [pair for pair in pairs if pair[0] in INCLUDES]
+    found = [include for name, value in asked for include in _includes(name, value, types, stored)]
+    for name, value in asked:
+        source, _, rest = value.partition(":")
+        named = source if name.startswith(_REVERSE) else rest.partition(":")[2]
+        if named not in ("", "*"):
+            caller.require_on("s", named)
+    return found
 
 
 def _includes(name: str, value: str, types: Sequence[str], stored: Sequence[str]) -> Iterable[Include]:
@@ -97,7 +107,8 @@ def _includes(name: str, value: str, types: Sequence[str], stored: Sequence[str]
 async def included(
     request: Request, caller: Caller, matches: Sequence[Version], asked: Sequence[Include]
 ) -> list[Version]:
-    """What comes along with the matches, each once, as this caller may read it; none of the matches.
+    """What comes along with the matches, each once, as this caller may read it, of types it may search; none of the
+    matches.
 
     Raises BadRequest where it is more than `MOST_INCLUDED`.
     """
@@ -146,7 +157,7 @@ def _referred(versions: Sequence[Version], asked: Sequence[Include]) -> set[str]
 
 async def _read(request: Request, caller: Caller, wanted: set[str]) -> list[Version]:
     found: list[Version] = []
-    for type_ in context_of(request).served.stored:
+    for type_ in filter(partial(caller.may_on, "s"), context_of(request).served.stored):
         ids = sorted(reference.partition("/")[2] for reference in wanted if reference.startswith(f"{type_}/"))
         if ids:
             by_id = Criterion((PARAMETERS[type_]["_id"],), tuple(TokenValue(None, id_) for id_ in ids))
@@ -162,7 +173,7 @@ async def _referring(
     found: list[Version] = []
     for include in asked:
         of = [version for version in versions if include.target in (None, version.type)]
-        if not include.reverse or not of or not include.parameters:
+        if not include.reverse or not of or not include.parameters or not caller.may_on("s", include.source):
             continue
         references = tuple(UriValue(f"{version.type}/{version.id}") for version in of)
         search = Search((Criterion(include.parameters, references),), MOST_INCLUDED + 1, ())

@@ -30,8 +30,7 @@ async def ins_fetch(request: Request) -> Response:
     caller.require(Right.FETCH)
     given = fetch_input(await operation_arguments(request, FETCH))
     if given.persist:  # what is stored is shown in the answer
-        caller.require(Right.WRITE)
-        caller.require(Right.READ)
+        caller.require_on("cru", "Patient")
     with placed_at(given.place, "Patient"):
         start = written(given.patient, None, writer(request, caller))
         refuse_blocked(start.identity)
@@ -54,10 +53,10 @@ async def ins_fetch_instance(request: Request) -> Response:
     """Instance level: the traits are those of the stored Patient, and the INS is attached to that very version."""
     context, caller = context_of(request), caller_of(request)
     caller.require(Right.FETCH)
-    caller.require(Right.READ)
+    caller.require_on("r", "Patient")
     given = fetch_input(await operation_arguments(request, FETCH), instance=True)
     if given.persist:
-        caller.require(Right.WRITE)
+        caller.require_on("u", "Patient")
     current, before = await current_patient(request, caller, request.path_params["id"])
     refuse_blocked(before.identity)
     if before.identity.qualified and not given.force:

@@ -29,7 +29,6 @@ from fhir_ins.ins.wire.cx import dmp_cx, pam_cx
 from fhir_ins.ins.wire.mssante import citizen_address
 from fhir_ins.ins.wire.pid import pid_segment
 from fhir_ins.ins.wire.xds import source_patient_info
-from fhir_ins.security.caller import Right
 
 _DRAWN = {Format.PNG: png, Format.SVG: svg}
 _RELIABILITY = "Patient.extension('https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability')"
@@ -37,7 +36,7 @@ _RELIABILITY = "Patient.extension('https://hl7.fr/ig/fhir/core/StructureDefiniti
 
 async def ins_identity(request: Request) -> Response:
     caller = caller_of(request)
-    caller.require(Right.READ)
+    caller.require_on("r", "Patient")
     _, known = await current_patient(request, caller, request.path_params["id"])
     ins = _conveyed(known.identity)
     content = content_of(ins)

@@ -92,7 +92,7 @@ async def ins_verify_instance(request: Request) -> Response:
     """Instance level: the stored Patient's; a caller who may write has the result recorded in its identity."""
     caller = caller_of(request)
     caller.require(Right.VERIFY)
-    caller.require(Right.READ)
+    caller.require_on("r", "Patient")
     given = await operation_arguments(request, VERIFY)
     if given["patient"]:
         raise BadRequest("At instance level the stored Patient is verified: leave patient out.", "Parameters.parameter")
@@ -102,7 +102,7 @@ async def ins_verify_instance(request: Request) -> Response:
     subject = replace(subject, asked=replace(subject.asked, assertion=assertion_in(given)))
     verification, found, calls = await _verify(context_of(request), caller, subject, given)
     after = before
-    if caller.may(Right.WRITE):
+    if caller.may_on("u", "Patient"):
         after = _after(before, verification, found, calls)
         await _record(request, caller, current, before, after)
     return _response(subject, verification, calls, after.identity)

@@ -79,7 +79,8 @@ STATUSES = {
     204: "Deleted; there is no body.",
     304: "Not modified.",
     400: "The request cannot be read, or breaks base R4.",
-    403: "The caller lacks the right to do this.",
+    401: "It is not known who is calling: WWW-Authenticate says what is wrong with the token.",
+    403: "The caller lacks the scope to do this, or is of another structure.",
     404: "There is no such resource, type or address.",
     405: "The address does not take this method, or the update would create.",
     406: "None of the formats that are accepted is offered.",
@@ -97,7 +98,7 @@ STATUSES = {
 OF_EVERY_ANSWER = ("_format", "_pretty")
 _VIEW = ("_summary", "_elements")
 _SEARCH = ("_include", "_revinclude", "_sort", "_total", "_count", "_cursor", *_VIEW)
-_READ = (400, 403, 404, 406, 503)
+_READ = (400, 401, 403, 404, 406, 503)
 _WRITE = (*_READ, *_BODY, 409, 412, 422)
 _INSI = (429, 502)
 
@@ -339,6 +340,12 @@ INTERACTIONS: Mapping[str, Interaction] = {
         (200, *_WRITE, 410),
         Takes.PARAMETERS,
         headers=("If-Match",),
+    ),
+    "smart_configuration": Interaction(
+        "SMART discovery",
+        "Where tokens come from, and which scopes they may have.",
+        "https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html",
+        (200, 404, 503),
     ),
     "live": Interaction("Liveness", "The process answers.", None, (200,)),
     "ready": Interaction("Readiness", "MongoDB answers, so requests can be served; and how INSi is.", None, (200, 503)),

@@ -19,7 +19,6 @@ from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.operations import Parameter, answer, arguments, part
 from fhir_ins.fhir.outcome import BadRequest, NotFound
 from fhir_ins.frcore.elements import Json, with_list
-from fhir_ins.security.caller import Right
 from fhir_ins.store.versions import readable
 
 _IN = {"meta": Parameter("meta", "Meta", 1, 1, {})}
@@ -29,7 +28,6 @@ _LISTS = ("profile", "security", "tag")
 async def meta(request: Request) -> Response:
     """GET|POST [base]/[type]/[id]/$meta"""
     caller, type_ = caller_of(request), request.path_params["type"]
-    caller.require(Right.READ)
     version = await source_of(request, type_).read(caller, type_, request.path_params["id"])
     if version.body is None:
         raise gone(version.updated)
@@ -43,7 +41,7 @@ async def meta_of_type(request: Request) -> Response:
 
 async def meta_of_system(request: Request) -> Response:
     """GET|POST [base]/$meta"""
-    return await _in_use(request, context_of(request).served.stored)
+    return await _in_use(request, caller_of(request).among("s", context_of(request).served.stored))
 
 
 async def meta_add(request: Request) -> Response:
@@ -58,9 +56,8 @@ async def meta_delete(request: Request) -> Response:
 
 async def _changed(request: Request, change: Callable[[Json, Json], Json]) -> Response:
     caller, context = caller_of(request), context_of(request)
-    caller.require(Right.WRITE)
-    caller.require(Right.READ)
     target = (request.path_params["type"], request.path_params["id"])
+    caller.require_on("r", target[0])  # the answer tells what there is
     expected = expected_version(request)
     given = arguments(await resource_body(request, "Parameters"), _IN)["meta"][0].value
     if wrong := given.keys() - {*_LISTS, "id", "extension"}:
@@ -107,9 +104,7 @@ def _key(item: Json | str) -> tuple[str | None, str | None]:
 
 async def _in_use(request: Request, types: tuple[str, ...]) -> Response:
     """What the resources of these types carry that the caller may read."""
-    caller = caller_of(request)
-    caller.require(Right.READ)
-    found = await context_of(request).resources.labels(caller, types)
+    found = await context_of(request).resources.labels(caller_of(request), types)
     listed: Json = {}
     for name, items in found.items():
         listed = with_list(listed, name, items)

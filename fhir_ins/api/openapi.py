@@ -89,12 +89,14 @@ def described(routes: Iterable[Address], settings: Settings, served: Served) -> 
         },
         "externalDocs": {"description": "FHIR R4, RESTful API", "url": "https://hl7.org/fhir/R4/http.html"},
         "servers": [{"url": str(settings.base_url or BASE).rstrip("/")}],
+        **({"security": [{"token": []}]} if settings.access else {}),
         "tags": [{"name": name} for name in dict.fromkeys(_tags(paths.values()))],
         "paths": paths,
         "components": {
             "schemas": _SCHEMAS,
             "parameters": {name: _query_parameter(name, text) for name, text in QUERY.items()}
             | {name: _parameter(name, "header", text) for name, text in HEADERS.items()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "responses": {
                 str(status): {"description": text, "content": _contents(FHIR, "OperationOutcome")}
                 for status, text in STATUSES.items()

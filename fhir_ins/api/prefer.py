@@ -5,6 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.context import caller_of
 from fhir_ins.api.responses import PRIVATE, location, resource_response, version_headers, version_response
 from fhir_ins.fhir.outcome import Issue, operation_outcome
 from fhir_ins.store.versions import Version
@@ -19,10 +20,13 @@ def preference(request: Request, name: str) -> str | None:
 
 
 def written_response(request: Request, version: Version, status: int) -> Response:
-    """The resource as stored, nothing, or an OperationOutcome, with the headers of the version."""
+    """The resource as stored, nothing, or an OperationOutcome, with the headers of the version.
+
+    A caller who may write but not read is shown nothing: what is stored may say more than what it sent.
+    """
     headers = {"Location": location(request, version)}
     wanted = preference(request, "return")
-    if wanted == "minimal":
+    if wanted == "minimal" or (wanted != "OperationOutcome" and not caller_of(request).may_on("r", version.type)):
         return Response(status_code=status, headers={**PRIVATE, **version_headers(version), **headers})
     if wanted == "OperationOutcome":
         done = {200: "updated", 201: "created"}[status]

@@ -9,13 +9,11 @@ from fhir_ins.api.context import caller_of, source_of, type_of
 from fhir_ins.api.patients import gone
 from fhir_ins.api.responses import PRIVATE, version_headers, version_response
 from fhir_ins.api.view import view_of
-from fhir_ins.security.caller import Right
 from fhir_ins.store.versions import Version
 
 
 async def read(request: Request) -> Response:
     caller = caller_of(request)
-    caller.require(Right.READ)
     type_ = type_of(request)
     version = await source_of(request, type_).read(caller, type_, request.path_params["id"])
     if version.body is None:

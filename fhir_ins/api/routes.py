@@ -21,6 +21,7 @@ from fhir_ins.api.openapi import openapi
 from fhir_ins.api.patch import conditional_patch, patch
 from fhir_ins.api.read import read
 from fhir_ins.api.search import search, search_system
+from fhir_ins.api.smart_configuration import smart_configuration
 from fhir_ins.api.update import conditional_update, update
 from fhir_ins.api.validate import validate, validate_instance
 from fhir_ins.api.vread import vread
@@ -65,14 +66,15 @@ ROUTES = [
     Address(f"{_ANY}/{_ID}/$meta-delete", POST=Offer(meta_delete, "update")),
     Address(f"{_COMPARTMENT}/{_ID}/{{type:fhir_type}}", GET=Offer(search, "search-type")),
     Address(f"{_COMPARTMENT}/{_ID}/{{type:fhir_type}}/_search", POST=Offer(search, "search-type")),
-    Address(f"{BASE}/metadata", GET=capabilities),
+    Address(f"{BASE}/metadata", public=True, GET=capabilities),
     Address(f"{BASE}/_history", GET=history_system),
     Address(f"{BASE}/$meta", GET=meta_of_system, POST=meta_of_system),
     Address(f"{BASE}/_search", POST=search_system),
     Address(BASE, GET=search_system, POST=bundle),
-    Address("/health/live", formats=(), GET=live),
-    Address("/health/ready", formats=(), GET=ready),
-    Address("/metrics", formats=(), GET=metrics),
-    Address("/openapi.json", formats=(), GET=openapi),
-    Address("/docs", formats=(), GET=docs),
+    Address(f"{BASE}/.well-known/smart-configuration", formats=(), public=True, GET=smart_configuration),
+    Address("/health/live", formats=(), public=True, GET=live),
+    Address("/health/ready", formats=(), public=True, GET=ready),
+    Address("/metrics", formats=(), public=True, GET=metrics),
+    Address("/openapi.json", formats=(), public=True, GET=openapi),
+    Address("/docs", formats=(), public=True, GET=docs),
 ]

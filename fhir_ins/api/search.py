@@ -27,7 +27,7 @@ from fhir_ins.fhir.compartments import compartment_criteria
 from fhir_ins.fhir.outcome import BadRequest, NotFound, UnsupportedMediaType
 from fhir_ins.fhir.search import Search, parse
 from fhir_ins.frcore.search_parameters import PARAMETERS
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import Caller
 from fhir_ins.store.finding import Found, Mark, Page, Start
 from fhir_ins.store.merging import merged, start_of
 from fhir_ins.store.versions import Version
@@ -44,7 +44,6 @@ Pair = tuple[str, str]
 
 async def search(request: Request) -> Response:
     caller = caller_of(request)
-    caller.require(Right.READ)
     type_ = type_of(request)
     pairs = await _asked_pairs(request)
     place = await _place(request, caller, type_)
@@ -54,7 +53,6 @@ async def search(request: Request) -> Response:
 async def search_system(request: Request) -> Response:
     """GET [base]?_type=… and POST [base]/_search: of several types, or of all that are stored."""
     caller = caller_of(request)
-    caller.require(Right.READ)
     return await _answer(request, caller, "", await _asked_pairs(request), None)
 
 
@@ -74,7 +72,7 @@ async def _answer(request: Request, caller: Caller, place: str, pairs: list[Pair
     types = (type_,) if type_ else _types(request, pairs)
     shown = view(pairs, counts=True)
     stored = context_of(request).served.stored
-    along = includes(pairs, types, stored)
+    along = includes(caller, pairs, types, stored)
     searches = {one: await _search(request, caller, one, place, pairs) for one in types}
     search = searches[types[0]]
     applied = (*search.applied, *(pair for pair in pairs if pair[0] in _BESIDE))
@@ -99,13 +97,16 @@ async def _search(request: Request, caller: Caller, type_: str, place: str, pair
 
 
 def _types(request: Request, pairs: Iterable[Pair]) -> tuple[str, ...]:
-    """The types that `_type` names, in their order; all that are stored without it."""
-    stored = context_of(request).served.stored
+    """The types that `_type` names, in their order; without it all that are stored and that the caller may search."""
+    caller, stored = caller_of(request), context_of(request).served.stored
     named = [type_ for name, value in pairs if name == _TYPE for type_ in value.split(",")]
     if wrong := [type_ for type_ in named if type_ not in stored]:
         shown = wrong[0] if wrong[0].isalpha() and wrong[0].isascii() else "A value"
         raise BadRequest(f"{shown} of _type is no type of resource that is stored here: {', '.join(stored)}.")
-    return tuple(type_ for type_ in stored if not named or type_ in named)
+    if not named:
+        return caller.among("s", stored)
+    caller.require_on("s", *named)
+    return tuple(type_ for type_ in stored if type_ in named)
 
 
 async def _page(request: Request, caller: Caller, searches: Mapping[str, Search], start: "_Start | None") -> Page:

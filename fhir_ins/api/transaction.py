@@ -20,7 +20,7 @@ from fhir_ins.api.references import DEFERRED_CHECK, refuse_referenced
 from fhir_ins.api.transaction_links import with_links
 from fhir_ins.api.writing import ASSIGNED
 from fhir_ins.fhir.outcome import BadRequest, FhirError, placed
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import Caller
 from fhir_ins.store.resources import Resources, new_id
 from fhir_ins.store.versions import Version
 
@@ -81,8 +81,9 @@ async def _settled(request: Request, caller: Caller, entry: Entry) -> Settled:
         id_ = new_id()
         return Settled(entry, f"{entry.type}/{id_}", assigned=id_)
     try:
-        caller.require(Right.READ)
-        asked_for = condition(request, caller, _served(request, entry), query)
+        type_ = _served(request, entry)
+        caller.require_on("s", type_)
+        asked_for = condition(request, caller, type_, query)
         found = one_of(await matches(request, caller, asked_for))
     except FhirError as error:
         error.issues = tuple(placed(issue, f"{entry.place}.request", "") for issue in error.issues)

@@ -15,7 +15,7 @@ from fhir_ins.api.entries import Entry
 from fhir_ins.fhir.links import relinked
 from fhir_ins.fhir.outcome import BadRequest, FhirError, PreconditionFailed, placed
 from fhir_ins.fhir.structure import validate
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import Caller
 
 _BY_CONDITION = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<query>.+)")
 _RESTFUL = re.compile(r"(?P<base>https?://.+/)(?P<target>[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
@@ -84,9 +84,9 @@ async def _matched(request: Request, caller: Caller, entry: Entry, address: str)
     assert parts is not None  # noqa: S101 - noted for it
     type_ = parts["type"]
     try:
-        caller.require(Right.READ)
         if not context_of(request).served.of(type_):
             raise BadRequest("A reference by a condition names a type of this server: see [base]/metadata.")
+        caller.require_on("s", type_)
         found = one_of(await matches(request, caller, condition(request, caller, type_, parts["query"])))
         if found is None:
             raise PreconditionFailed(

@@ -21,7 +21,7 @@ from fhir_ins.fhir.operations import Parameter, arguments
 from fhir_ins.fhir.outcome import BadRequest, FhirError, Issue, NotFound, operation_outcome
 from fhir_ins.fhir.structure import validate as base_issues
 from fhir_ins.frcore.writes import judged as as_judged
-from fhir_ins.security.caller import Caller, Right
+from fhir_ins.security.caller import LETTERS, Caller
 
 # http://hl7.org/fhir/OperationDefinition/Resource-validate
 _PARAMETERS = {
@@ -68,7 +68,7 @@ async def validate_instance(request: Request) -> Response:
 
 async def _asked(request: Request) -> Asked:
     """The question, of a caller who may read. Raises what says that it cannot be read."""
-    caller_of(request).require(Right.READ)
+    caller_of(request).require_on("r", request.path_params["type"])
     query = _query(request)
     given = await _body(request) if request.method == "POST" else {}
     for name in ("mode", "profile"):
@@ -171,8 +171,10 @@ async def _refusals(request: Request, asked: Asked, *, sound: bool) -> list[Issu
     caller, type_ = caller_of(request), request.path_params["type"]
     if asked.mode not in context_of(request).served.of(type_):
         return [Issue("not-supported", f"This server does not offer {asked.mode} of {type_}: see [base]/metadata.")]
-    if not caller.may(Right.WRITE):
-        return [Issue("forbidden", f"To {asked.mode} needs the right write, which the caller does not hold.")]
+    if not caller.may_on(LETTERS[asked.mode], type_):
+        needed = f"{type_}.{LETTERS[asked.mode]}"
+        text = f"This needs the scope system/{needed} or user/{needed}, which the caller does not hold."
+        return [Issue("forbidden", text)]
     if asked.mode == "delete" or not sound:
         return []
     try:

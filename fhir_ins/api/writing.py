@@ -28,6 +28,7 @@ class Wrote:
 
 async def created(request: Request, caller: Caller, body: Json) -> Version:
     """A new resource under a new id. Raises what the rules of its type refuse, and Conflict."""
+    caller.require_on("c", body["resourceType"])
     draft = drafted(request, caller, body, None, version_known=True)
     id_ = request.scope.get(ASSIGNED) or new_id()
     return await _written(request, caller, Write(body["resourceType"], id_, draft))
@@ -52,6 +53,7 @@ async def written_over(
         body = body_over(current)
         if current is None:
             _require_that_updates_create(request, target[0])
+            caller.require_on("c", target[0])
         require_version(expected, current.number if current else 0)
         draft = drafted(request, caller, body, current, version_known=expected is not None)
         version = await _written(request, caller, Write(*target, draft, current, method))

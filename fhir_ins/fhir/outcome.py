@@ -92,6 +92,13 @@ class BadRequest(FhirError):
     """What cannot be parsed or breaks base R4."""
 
 
+class Unauthenticated(FhirError):
+    """It is not known who is calling; WWW-Authenticate says how to say so."""
+
+    status = 401
+    code = "login"
+
+
 class Forbidden(FhirError):
     """The caller lacks a right."""
 

@@ -100,7 +100,7 @@ def test_it_is_whole() -> None:
     for path, _, operation in operations(of):
         assert set(re.findall(r"\{(\w+)\}", path)) == named(of, operation, "path")
         assert operation["responses"]
-    assert set(of["components"]) == {"schemas", "parameters", "responses"}
+    assert set(of["components"]) == {"schemas", "parameters", "responses", "securitySchemes"}
 
 
 def test_what_is_said_of_endpoints_is_of_endpoints_that_are_there() -> None:

@@ -155,5 +155,8 @@ async def test_nothing_is_written(fhir: httpx.AsyncClient, type_: str) -> None:
 
 async def test_reading_needs_the_right_to_read(start_server: StartServer) -> None:
     fhir = await start_server(rights=frozenset())
+    assert (await fhir.get("/CodeSystem/ins-trait")).status_code == 401
+    assert (await fhir.get("/CodeSystem")).status_code == 401
+    fhir = await start_server(rights=frozenset({Right.WRITE}))
     assert (await fhir.get("/CodeSystem/ins-trait")).status_code == 403
     assert (await fhir.get("/CodeSystem")).status_code == 403

@@ -43,6 +43,7 @@ class Sandbox:
             if entry.name.isdigit() and _parent(entry) == self.process.pid:
                 words = {Path(word).name for word in (entry / "cmdline").read_text().split("\0")}
                 found |= {name: int(entry.name) for name in ("mongod", "simulator", "serve") if name in words}
+                found |= {"tokens": int(entry.name)} if "fhir_ins.token_service" in words else {}
         return found
 
     def wait(self) -> int:

@@ -1,10 +1,12 @@
 """`make sandbox`, as a newcomer has it: one command, real parts, nothing lost, nothing left."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from e2e.sandbox import Sandbox, running, start
 from people import ADRUN_TRAITS, patient
@@ -27,7 +29,7 @@ def test_it_starts_serves_stops_cleanly_and_starts_again_on_the_same_data(tmp_pa
             stored = next(found for found in answer["parameter"] if found["name"] == "stored")
             reference = stored["valueReference"]["reference"]
         pids = sandbox.children()
-        assert set(pids) == {"mongod", "simulator", "serve"}
+        assert set(pids) == {"mongod", "simulator", "serve", "tokens"}
     assert sandbox.process.returncode == 0
     assert "Traceback" not in sandbox.printed
     for pid in pids.values():
@@ -36,9 +38,28 @@ def test_it_starts_serves_stops_cleanly_and_starts_again_on_the_same_data(tmp_pa
         assert fhir.get(f"/{reference}").status_code == 200
 
 
+def test_its_token_service_gives_every_scope(tmp_path: Path) -> None:
+    """As the banner says; a caller with a token has what its scopes say, and no more."""
+    with running(tmp_path) as sandbox, sandbox.client() as fhir:
+        (service,) = re.findall(r"(http://127\.0\.0\.1:\d+/token) gives any scope", sandbox.printed)
+        stored = fhir.post("/Patient/$ins-fetch", json=ADRUN_TRAITS).json()["parameter"]
+        reference = next(found for found in stored if found["name"] == "stored")["valueReference"]["reference"]
+
+        def read(scope: str) -> httpx.Response:
+            form = {"grant_type": "client_credentials", "scope": scope}
+            token = httpx.post(service, data=form).json()["access_token"]
+            return fhir.get(f"/{reference}", headers={"Authorization": f"Bearer {token}"})
+
+        assert "275126322074974" in read("system/Patient.r ins.reference").text
+        assert "275126322074974" not in read("system/Patient.r").text
+        assert read("system/Observation.cruds ins.reference").status_code == 403
+        discovery = fhir.get("/.well-known/smart-configuration").json()
+        assert discovery["token_endpoint"] == service
+
+
 def test_on_a_mongodb_of_ones_own_none_is_started(tmp_path: Path, mongod: Mongod) -> None:
     with running(tmp_path, FHIR_INS_MONGODB_URI=mongod.uri) as sandbox, sandbox.client() as fhir:
-        assert set(sandbox.children()) == {"simulator", "serve"}
+        assert set(sandbox.children()) == {"simulator", "serve", "tokens"}
         assert fhir.post("/Patient", json=patient()).status_code == 201
     assert mongod.process.poll() is None
 
