@@ -130,8 +130,12 @@ def _settings(options: Mapping[str, str | None], prefix: str = "") -> Settings:
 
 
 def _with_options_of_settings(command: Callable[..., None], *names: str) -> Callable[..., None]:
-    """Give a command one option for each of these settings, with its environment variable and its description."""
-    parameters = [
+    """Give a command an option for each of these settings, with its environment variable and its description, after
+    what it takes itself.
+    """
+    taken = inspect.signature(command).parameters.values()
+    parameters = [parameter for parameter in taken if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+    parameters += [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -154,9 +158,46 @@ def _with_options_of_settings(command: Callable[..., None], *names: str) -> Call
     return command
 
 
+def _erase(
+    patient: Annotated[str, typer.Argument(help="Whom to erase: Patient/ID.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    **options: str | None,
+) -> None:
+    """Erase a person: the Patient, what is about it alone, history, search keys, and evidence of calls to INSi."""
+    from pymongo.errors import PyMongoError
+
+    from fhir_ins.erase import NothingErased, erase
+
+    settings = _settings(options)
+    id_ = patient.removeprefix("Patient/")
+    if not yes:
+        typer.confirm(f"Erase Patient/{id_} of the structure {settings.tenant} for ever?", abort=True)
+    try:
+        erased = asyncio.run(erase(settings, id_))
+    except (NothingErased, ValueError) as error:
+        _fail(str(error))
+    except PyMongoError:
+        _fail("MongoDB does not answer: run it again, it goes on from where it was.")
+    typer.echo(f"Erased: {erased.resources} resources, {erased.versions} versions, {erased.evidence} calls to INSi.")
+    for reference in erased.kept:
+        typer.echo(
+            f"Kept, since it refers to another Patient too: {reference}. Change or delete it, then run this again."
+        )
+    if erased.kept:
+        raise typer.Exit(1)
+
+
 cli.add_typer(cnda_commands, name="cnda")
 cli.command("serve")(_with_options_of_settings(serve, *Settings.model_fields))
 cli.command("indexes")(_with_options_of_settings(_indexes, "mongodb_uri", "mongodb_database", "mongodb_timeout"))
+cli.command("erase")(
+    _with_options_of_settings(
+        _erase,
+        *("tenant", "mongodb_uri", "mongodb_database", "mongodb_timeout"),
+        *("insi_evidence_key", "insi_evidence_former_keys"),
+    )
+)
 cli.command("reindex")(
     _with_options_of_settings(_reindex, "fr_core", "mongodb_uri", "mongodb_database", "mongodb_timeout")
 )

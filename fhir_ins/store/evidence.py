@@ -9,7 +9,7 @@ import base64
 import binascii
 import os
 import zlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -58,6 +58,10 @@ class Unopened:
 
     message_id: str
     reason: str
+
+
+class StillSealed(Exception):
+    """Evidence that must be read cannot be opened; the text says which, and why."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -140,6 +144,21 @@ class Evidence:
             asked["code"] = {"$in": list(codes)}
         async for document in self._entries.find(asked).sort([("at", ASCENDING), ("_id", ASCENDING)]):
             yield self._opened(document)
+
+    async def forget(self, tenant: str, concerns: Callable[[Entry], bool]) -> int:
+        """Delete the calls of a tenant that `concerns` is true of; answers how many.
+
+        Raises StillSealed, and deletes nothing, where one of them cannot be opened: it may concern the same person.
+        """
+        found: list[str] = []
+        async for entry in self.exchanges(tenant):
+            if isinstance(entry, Unopened):
+                raise StillSealed(f"The evidence of {entry.message_id} cannot be opened: {entry.reason}.")
+            if concerns(entry):
+                found.append(entry.message_id)
+        for message_id in found:
+            await self._entries.delete_one({"_id": message_id, "tenant": tenant})
+        return len(found)
 
     def _opened(self, document: Document) -> Entry | Unopened:
         message_id = str(document["_id"])
