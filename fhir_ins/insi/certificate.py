@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from fhir_ins.insi.certificate_chain import chain_of
-from fhir_ins.insi.certificate_fault import CertificateFault as CertificateFault
 from fhir_ins.insi.pkcs12 import key_and_certificates
+from fhir_ins.security.certificate_fault import CertificateFault as CertificateFault
 
 Authorities = tuple[x509.Certificate, ...]
 

@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
-from fhir_ins.insi.certificate_fault import CertificateFault
+from fhir_ins.security.certificate_fault import CertificateFault
 
 _EXPORT = "openssl pkcs12 -export -in certificate.pem -inkey key.pem -out client.p12"
 _JAVA_KEYSTORES = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
