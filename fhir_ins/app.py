@@ -22,8 +22,10 @@ from fhir_ins.api.deferred_worker import carrying_out
 from fhir_ins.api.docs import home, page
 from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.openapi import described
+from fhir_ins.api.proxies import Proxies
 from fhir_ins.api.published import Published
 from fhir_ins.api.routes import ROUTES
+from fhir_ins.api.security_headers import SecurityHeaders
 from fhir_ins.api.served import served
 from fhir_ins.api.tenancy import Tenancy
 from fhir_ins.artifacts import profiles
@@ -123,7 +125,10 @@ def application(settings: Settings) -> FastAPI:
                 "X-Correlation-Id",
             ],
         )
+    if settings.trusted_proxies or settings.client_certificate_header:
+        app.add_middleware(Proxies, networks=settings.trusted_proxies, header=settings.client_certificate_header)
     app.add_middleware(AccessLog)
+    app.add_middleware(SecurityHeaders)
     return app
 
 

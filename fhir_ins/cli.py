@@ -45,10 +45,12 @@ def serve(**options: str | None) -> None:
     from fhir_ins.app import application, store_fault, warm_up
     from fhir_ins.insi.certificate import CertificateFault
     from fhir_ins.log import configure
+    from fhir_ins.serving import uvicorn_options
 
     settings = _settings(options)
     try:
         app = application(settings)
+        serving = uvicorn_options(settings)
     except (CertificateFault, ValueError) as error:
         _fail(str(error))
     except OSError as error:  # a file that a setting names
@@ -57,16 +59,7 @@ def serve(**options: str | None) -> None:
         _fail(fault)
     configure()
     warm_up()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=25,
-    )
+    uvicorn.run(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=25, **serving)
 
 
 def _shown(default: object) -> str | bool:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fhir_ins import __version__
 from fhir_ins.security.caller import Right
+from fhir_ins.security.network import Networks
 
 
 class Settings(BaseSettings):
@@ -61,6 +62,41 @@ class Settings(BaseSettings):
         (), description="Origins of web pages that may call, comma-separated: https://app.example.fr,…"
     )
     max_body_bytes: int = Field(2_000_000, ge=1000, description="Greatest request body.")
+    max_header_bytes: int = Field(32_768, ge=1024, description="Greatest request head: the URL and all headers.")
+    max_url_bytes: int = Field(8_000, ge=256, description="Longest URL.")
+    header_timeout: float = Field(10.0, gt=0, description="Seconds in which a request's head must have come.")
+    body_timeout: float = Field(
+        30.0, gt=0, description="Seconds in which a request's body must have come, and an answer must be taken."
+    )
+    idle_timeout: int = Field(
+        75, ge=1, description="Seconds a connection may wait between requests; more than those of the proxy before it."
+    )
+    max_connections: int = Field(500, ge=1, description="Most connections at once.")
+    max_connections_of_one: int = Field(
+        200,
+        ge=1,
+        description="Most connections of one address, or one /64 of IPv6; those of trusted proxies may be more.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="The server's certificate with its issuers, PEM; with it the server speaks TLS only."
+    )
+    tls_key: Path | None = Field(None, description="Its private key, PEM; else it is in the certificate's file.")
+    tls_key_passphrase: SecretStr = Field(
+        SecretStr(""), description="Passphrase of the private key; give it by the environment."
+    )
+    tls_client_authorities: Path | None = Field(
+        None, description="PEM file of the authorities of client certificates, which clients are then asked for."
+    )
+    tls_client_required: bool = Field(False, description="Refuse the handshake of a client without a certificate.")
+    trusted_proxies: Annotated[Networks, NoDecode] = Field(
+        (),
+        description="Addresses of the proxies whose X-Forwarded-For and -Proto are believed: 10.0.0.7,10.1.0.0/16,…",
+    )
+    client_certificate_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Header in which these proxies hand on the client's certificate, such as Client-Cert.",
+    )
     fr_core: Literal["2.2.0", "2.1.0"] = Field(
         "2.2.0",
         description="Release of FR Core that Patients are written in. A store has one: fhir-ins reindex changes it.",
@@ -122,7 +158,7 @@ class Settings(BaseSettings):
     )
     insi_evidence_days: int = Field(90, ge=1, le=3650, description="Days after which evidence is deleted.")
 
-    @field_validator("rights", "ig_packages", "further_types", "cors_origins", mode="before")
+    @field_validator("rights", "ig_packages", "further_types", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value

@@ -7,9 +7,11 @@ from socket import socket
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
 from fhir_ins.app import application
 from fhir_ins.security.caller import Right
+from fhir_ins.serving import uvicorn_options
 from fhir_ins.settings import Settings
 
 SANDBOX_RIGHTS = frozenset({Right.READ, Right.WRITE, Right.FETCH, Right.VERIFY, Right.QUALIFY})
@@ -45,14 +47,15 @@ class _Server(uvicorn.Server):
                 await serving
         port = self.servers[0].sockets[0].getsockname()[1]
         try:
-            yield f"http://127.0.0.1:{port}/fhir"
+            yield f"http{'s' if self.config.is_ssl else ''}://127.0.0.1:{port}/fhir"
         finally:
             self.should_exit = True
             await serving
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[str]:
-    config = uvicorn.Config(application(settings), port=0, log_config=None, access_log=False, server_header=False)
+async def serving(settings: Settings, app: ASGIApp | None = None) -> AsyncIterator[str]:
+    """A server with these settings, of the whole application or of another; its base URL."""
+    config = uvicorn.Config(app or application(settings), port=0, **uvicorn_options(settings))
     async with _Server(config).running() as url:
         yield url

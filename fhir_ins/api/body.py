@@ -1,5 +1,6 @@
 """The resource in a request's body: read within bounds, parsed strictly, judged against base R4."""
 
+import asyncio
 import zlib
 from typing import Any
 
@@ -9,7 +10,7 @@ from fhir_ins.api.binary import binary_of, is_content
 from fhir_ins.api.context import context_of
 from fhir_ins.api.negotiation import Format, body_format
 from fhir_ins.fhir.json import parse
-from fhir_ins.fhir.outcome import BadRequest, TooLarge, UnsupportedMediaType
+from fhir_ins.fhir.outcome import BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType
 from fhir_ins.fhir.structure import validate
 from fhir_ins.fhir.xml import parse_xml
 
@@ -60,18 +61,26 @@ def of_type(resource: dict[str, Any], *types: str) -> dict[str, Any]:
 
 
 async def bounded_body(request: Request) -> bytes:
-    """The whole body, unpacked. Raises TooLarge as soon as it passes the limit, UnsupportedMediaType for a coding."""
+    """The whole body, unpacked. Raises TooLarge as soon as it passes the limit, UnsupportedMediaType for a coding.
+
+    Raises RequestTimeout for a client that takes longer to send it than the settings allow.
+    """
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in _PLAIN and coding != "gzip":
         raise UnsupportedMediaType("The body may be compressed by gzip only: send Content-Encoding: gzip, or none.")
-    limit = context_of(request).settings.max_body_bytes
+    settings = context_of(request).settings
+    limit = settings.max_body_bytes
     unpacked = zlib.decompressobj(_GZIP) if coding == "gzip" else None
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += unpacked.decompress(chunk, limit + 1 - len(body)) if unpacked else chunk
-            if len(body) > limit:
-                raise TooLarge(f"The body is larger than the {limit} bytes this server takes.")
+        async with asyncio.timeout(settings.body_timeout):
+            async for chunk in request.stream():
+                body += unpacked.decompress(chunk, limit + 1 - len(body)) if unpacked else chunk
+                if len(body) > limit:
+                    raise TooLarge(f"The body is larger than the {limit} bytes this server takes.")
+    except TimeoutError as error:
+        text = f"The body did not come within {settings.body_timeout:g} seconds: send it faster, or less at a time."
+        raise RequestTimeout(text, Connection="close") from error
     except zlib.error as error:
         raise BadRequest("The body is no gzip: compress it again, or leave Content-Encoding out.") from error
     if unpacked and (unpacked.unused_data or not unpacked.eof) and body:

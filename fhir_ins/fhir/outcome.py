@@ -123,6 +123,13 @@ class NotAcceptable(FhirError):
     code = "not-supported"
 
 
+class RequestTimeout(FhirError):
+    """The client was too slow; the connection ends with the answer."""
+
+    status = 408
+    code = "timeout"
+
+
 class Conflict(FhirError):
     status = 409
     code = "conflict"
