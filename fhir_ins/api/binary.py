@@ -22,7 +22,7 @@ _SECURITY_CONTEXT = "X-Security-Context"
 _READS = frozenset({"read", "vread"})
 _MEDIA_TYPE = re.compile(r"[\w.+!#$&^-]{1,100}/[\w.+!#$&^-]{1,100}( ?; ?[\w.+-]{1,50}=[\w.+-]{1,50})*", re.ASCII)
 # What a browser opens of it can reach nothing, whatever somebody has stored.
-_HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+_HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 def asks_for_content(request: Request, interaction: str | None) -> bool:

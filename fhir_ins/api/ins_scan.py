@@ -6,6 +6,7 @@ is not asked. profiles/OperationDefinition-ins-scan.json
 
 import asyncio
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,9 @@ from fhir_ins.ins.datamatrix_photograph import payload_in
 from fhir_ins.ins.malformed import Malformed
 from fhir_ins.ins.oid import ins_oid
 from fhir_ins.security.caller import Right
+
+# Two at a time: each may take some 120 MB while it is opened.
+_PICTURES = ThreadPoolExecutor(2, "picture")
 
 
 async def ins_scan(request: Request) -> Response:
@@ -48,7 +52,8 @@ async def _scanned(name: str, argument: Argument) -> str | Malformed:
         return text_of_typed(text_of(b64decode(argument.value)))
     if not argument.value.get("data"):
         raise BadRequest("The picture is given in data, in base64: this server follows no url.", argument.expression)
-    payload = await asyncio.to_thread(payload_in, b64decode(argument.value["data"]))
+    picture = b64decode(argument.value["data"])
+    payload = await asyncio.get_running_loop().run_in_executor(_PICTURES, payload_in, picture)
     return payload if isinstance(payload, Malformed) else text_of(payload)
 
 
