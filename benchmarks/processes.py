@@ -91,6 +91,7 @@ def server(mongodb_uri: str, settings: Mapping[str, str] | None = None) -> Itera
         "FHIR_INS_PORT": str(port),
         "FHIR_INS_MONGODB_URI": mongodb_uri,
         "FHIR_INS_RIGHTS": "read,write,ins.fetch",
+        "FHIR_INS_RATE_PER_MINUTE": "100000000",
         **(settings or {}),
     }
     with served([sys.executable, "-m", "fhir_ins", "serve"], environment, "/health/ready", port) as pid:

@@ -24,6 +24,7 @@ from fhir_ins.api.errors import HANDLERS
 from fhir_ins.api.openapi import described
 from fhir_ins.api.proxies import Proxies
 from fhir_ins.api.published import Published
+from fhir_ins.api.rates import Rates
 from fhir_ins.api.routes import ROUTES
 from fhir_ins.api.security_headers import SecurityHeaders
 from fhir_ins.api.served import served
@@ -87,6 +88,7 @@ def application(settings: Settings) -> FastAPI:
                 capabilities=capabilities_by_mode(settings, types),
                 openapi=cache(lambda: serialise(described(ROUTES, settings, types))),
                 docs=cache(lambda: page(ROUTES, settings, types)),
+                rates=Rates.of(settings),
             )
             async with carrying_out(context, [*access.finess]):
                 yield

@@ -77,6 +77,15 @@ class Settings(BaseSettings):
         ge=1,
         description="Most connections of one address, or one /64 of IPv6; those of trusted proxies may be more.",
     )
+    rate_per_minute: int = Field(
+        6000, ge=0, description="Requests of one client, or of one address, a minute and process; 0: any number."
+    )
+    failed_authentications_per_minute: int = Field(
+        30, ge=0, description="Authentications that may fail of one address, a minute and process; 0: any number."
+    )
+    insi_rate_per_minute: int = Field(
+        0, ge=0, description="Requests of one client that ask INSi, a minute and process; 0: any number."
+    )
     tls_certificate: Path | None = Field(
         None, description="The server's certificate with its issuers, PEM; with it the server speaks TLS only."
     )

@@ -15,13 +15,15 @@ from fhir_ins.api.binary import CONTENT, asks_for_content
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.matricule_in_url import require_no_matricule_in_url
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
-from fhir_ins.api.responses import FORMAT, PRIVATE, rendered
+from fhir_ins.api.rates import require_insi_rate, require_rate
+from fhir_ins.api.responses import ENTRY, FORMAT, PRIVATE, rendered
 from fhir_ins.fhir.outcome import MethodNotAllowed, NotFound
 from fhir_ins.security.caller import LETTERS
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+_ASK_INSI = ("/$ins-fetch", "/$ins-verify")
 _NAMED = re.compile(r"\{(type|compartment):\w+\}")
 
 
@@ -84,6 +86,7 @@ class Address(Route):
             await authenticate(request)
         here = self._offered_here(request)
         request.scope["route"] = _NAMED.sub(lambda found: request.path_params.get(found[1], ""), self.path)
+        self._require_rates(request)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**PRIVATE, "Allow": _allowed(here)})
         offer = here.get("GET" if request.method == "HEAD" else request.method)
@@ -100,6 +103,19 @@ class Address(Route):
         request.scope[FORMAT] = answer_format(request, self.formats)
         require_no_matricule_in_url(request)
         return rendered(request, await offer.endpoint(request))
+
+    def _require_rates(self, request: Request) -> None:
+        """Count the request as its caller's. Raises TooManyRequests. Whether the server is well may always be asked.
+
+        The entries of a Bundle are part of its one request; those that ask INSi are counted as such.
+        """
+        if self.path.startswith("/health/"):
+            return
+        rates, caller = context_of(request).rates, caller_of(request)
+        if ENTRY not in request.scope:
+            require_rate(rates, request, caller)
+        if self.path.endswith(_ASK_INSI):
+            require_insi_rate(rates, request, caller)
 
     def _offered_here(self, request: Request) -> Mapping[str, Offer]:
         """What the type that is named here has. Raises NotFound for a type that is not served."""

@@ -8,6 +8,7 @@ from typing import cast
 from starlette.requests import Request
 
 from fhir_ins.api.published import Published
+from fhir_ins.api.rates import Rates
 from fhir_ins.api.served import PUBLISHED, Served
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.insi.port import Insi, Requester
@@ -48,6 +49,7 @@ class Context:
     capabilities: Mapping[str, Version]
     openapi: Callable[[], bytes]
     docs: Callable[[], str]
+    rates: Rates
 
 
 _CONTEXT = "fhir_ins.context"

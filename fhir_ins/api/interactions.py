@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 _HTTP = "https://hl7.org/fhir/R4/http.html"
-_BODY = (413, 415)  # of what is sent
+_BODY = (408, 413, 415)  # of what is sent
 _OPERATIONS = "https://hl7.org/fhir/R4/resource-operations.html"
 
 
@@ -84,13 +84,14 @@ STATUSES = {
     404: "There is no such resource, type or address.",
     405: "The address does not take this method, or the update would create.",
     406: "None of the formats that are accepted is offered.",
+    408: "The body did not come in time.",
     409: "Something else stands against it: a reference to what is deleted, an INS another Patient has, another write.",
     410: "It was deleted; its past versions can be read.",
     412: "The version is not the current one, or several resources match the condition.",
     413: "The body is larger, or has more entries, than is taken.",
     415: "The body is in a format that is not taken.",
     422: "A rule of the profile or of the identity is broken; nothing was written.",
-    429: "Too many calls wait for INSi: come again after Retry-After.",
+    429: "You ask too often, or too many calls wait for INSi: come again after Retry-After.",
     502: "The server's access to INSi is configured wrongly; its operator has to see to it.",
     503: "INSi or MongoDB is away: come again after Retry-After.",
 }
@@ -98,9 +99,9 @@ STATUSES = {
 OF_EVERY_ANSWER = ("_format", "_pretty")
 _VIEW = ("_summary", "_elements")
 _SEARCH = ("_include", "_revinclude", "_sort", "_total", "_count", "_cursor", *_VIEW)
-_READ = (400, 401, 403, 404, 406, 503)
+_READ = (400, 401, 403, 404, 406, 429, 503)
 _WRITE = (*_READ, *_BODY, 409, 412, 422)
-_INSI = (429, 502)
+_INSI = (502,)
 
 INTERACTIONS: Mapping[str, Interaction] = {
     "read": Interaction(
