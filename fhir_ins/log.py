@@ -23,7 +23,7 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[_Forwarding()], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[Forwarding()], force=True)
 
 
 def places(traceback: TracebackType | None) -> list[str]:
@@ -36,7 +36,7 @@ def places(traceback: TracebackType | None) -> list[str]:
     return found
 
 
-class _Forwarding(logging.Handler):
+class Forwarding(logging.Handler):
     """Hands a library's record to structlog, its arguments left out: they may be anything."""
 
     def emit(self, record: logging.LogRecord) -> None:

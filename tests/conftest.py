@@ -15,11 +15,14 @@ from uuid import uuid4
 import httpx
 import pytest
 from languages import said_in_french_too
+from log_watch import logs_name_nobody
 from servers import SANDBOX_RIGHTS, StartServer, serving
 
 from fhir_ins.security.caller import Right
 from fhir_ins.settings import Settings
 from fhir_ins.store.mongod import Mongod
+
+__all__ = ["logs_name_nobody"]
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+from log_watch import gather_file
 
 from fhir_ins.settings import Settings
 from fhir_ins.store.mongod import free_port
@@ -40,6 +41,7 @@ def process(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[sub
     finally:
         running.kill()
         running.wait()
+        gather_file(log)
 
 
 async def answering(fhir: httpx.AsyncClient) -> None:

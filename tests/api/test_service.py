@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import Simulator
+from log_watch import gather_file
 from people import ADRUN, ADRUN_TRAITS, ins_identifier, patient
 from servers import StartServer
 
@@ -119,6 +120,7 @@ def test_logs_tell_what_happened_and_never_about_whom(mongod: Mongod, simulator:
         process.terminate()
         process.wait(30)
     written = log.read_text()
+    gather_file(log)
     lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
     requests = [line for line in lines if line["event"] == "request"]
     assert {line["route"] for line in requests} >= {"/fhir/Patient/$ins-fetch", "/fhir/Patient", "none"}

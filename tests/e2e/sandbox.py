@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from log_watch import gather_file
 
 from fhir_ins.store.mongod import free_port
 
@@ -60,6 +61,7 @@ def running(directory: Path, **environment: str) -> Iterator[Sandbox]:
         if sandbox.process.poll() is None:
             sandbox.process.send_signal(signal.SIGINT)
             sandbox.wait()
+        gather_file(directory / ".sandbox" / "server.log")
 
 
 def start(directory: Path, **environment: str) -> Sandbox:
