@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from fhir_ins.api.authenticating import authenticate
 from fhir_ins.api.binary import CONTENT, asks_for_content
-from fhir_ins.api.context import caller_of, context_of
+from fhir_ins.api.context import CALLER, caller_of, context_of
 from fhir_ins.api.matricule_in_url import require_no_matricule_in_url
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
 from fhir_ins.api.rates import require_insi_rate, require_rate
@@ -111,11 +111,11 @@ class Address(Route):
         """
         if self.path.startswith("/health/"):
             return
-        rates, caller = context_of(request).rates, caller_of(request)
+        rates = context_of(request).rates
         if ENTRY not in request.scope:
-            require_rate(rates, request, caller)
+            require_rate(rates, request, request.scope.get(CALLER))
         if self.path.endswith(_ASK_INSI):
-            require_insi_rate(rates, request, caller)
+            require_insi_rate(rates, request, caller_of(request))
 
     def _offered_here(self, request: Request) -> Mapping[str, Offer]:
         """What the type that is named here has. Raises NotFound for a type that is not served."""

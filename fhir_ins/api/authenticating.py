@@ -9,8 +9,11 @@ from ipaddress import ip_address
 from starlette.requests import Request
 
 from fhir_ins.api.context import CALLER, context_of, tenant_of
+from fhir_ins.api.rates import count_failure, require_few_failures
+from fhir_ins.fhir.outcome import Unauthenticated
 from fhir_ins.security.authentication import Credentials, unauthenticated
-from fhir_ins.security.caller import Caller
+from fhir_ins.security.caller import ANONYMOUS, Caller
+from fhir_ins.security.client_certificate import peer_certificate
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -26,9 +29,15 @@ async def authenticate(request: Request) -> Caller:
 async def _judged(request: Request) -> Caller:
     context, tenant = context_of(request), tenant_of(request)
     token = _token(request)
-    caller = await context.authentication.caller(Credentials(tenant, token, None))
+    if token is not None:
+        require_few_failures(context.rates, request)
+    try:
+        caller = await context.authentication.caller(Credentials(tenant, token, peer_certificate(request.scope)))
+    except Unauthenticated:
+        count_failure(context.rates, request)
+        raise
     if caller is None and context.anonymous and _is_of_this_machine(request):
-        return Caller(tenant, "anonymous", context.anonymous)
+        return Caller(tenant, ANONYMOUS, context.anonymous)
     if caller is None:
         raise unauthenticated()
     return caller

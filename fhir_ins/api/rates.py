@@ -10,12 +10,10 @@ from math import ceil
 from starlette.requests import Request
 
 from fhir_ins.fhir.outcome import TooManyRequests
-from fhir_ins.security.caller import Caller
+from fhir_ins.security.caller import ANONYMOUS, Caller
 from fhir_ins.security.network import subscriber
 from fhir_ins.security.rates import Rate
 from fhir_ins.settings import Settings
-
-_ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ class Rates:
         return cls(*(Rate(limit) if limit else None for limit in limits))
 
 
-def require_rate(rates: Rates, request: Request, caller: Caller) -> None:
-    """Count a request of the caller. Raises TooManyRequests."""
+def require_rate(rates: Rates, request: Request, caller: Caller | None) -> None:
+    """Count a request of the caller, None where it need not be known. Raises TooManyRequests."""
     if rates.requests and (wait := rates.requests.take(_one(request, caller))):
         raise _later("More requests have come from you than this server takes in a minute: wait, then repeat it.", wait)
 
@@ -63,8 +61,8 @@ def address_of(request: Request) -> str:
     return subscriber(request.client.host) if request.client else ""
 
 
-def _one(request: Request, caller: Caller) -> str:
-    return address_of(request) if caller.client == _ANONYMOUS else f"{caller.tenant}/{caller.client}"
+def _one(request: Request, caller: Caller | None) -> str:
+    return address_of(request) if caller is None or caller.client == ANONYMOUS else f"{caller.tenant}/{caller.client}"
 
 
 def _later(text: str, wait: float) -> TooManyRequests:

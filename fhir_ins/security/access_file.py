@@ -17,19 +17,17 @@
 Without tenants there is the one of the settings. docs/security.md describes every key.
 """
 
-import hashlib
 import re
 import tomllib
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from fhir_ins.security.bearers import Understanding
+from fhir_ins.security.client_certificate import thumbprint
 from fhir_ins.security.fetching import require_https
 from fhir_ins.security.scopes import Granted, granted
 from fhir_ins.security.tokens import ALGORITHMS, Introspection, Trust
@@ -69,12 +67,6 @@ class Access:
     issuers: tuple[tuple[Trust, Understanding], ...]
     clients: Mapping[str, Client]
     several: bool
-
-
-def thumbprint(certificate: x509.Certificate) -> str:
-    """https://www.rfc-editor.org/rfc/rfc8705#section-3.1"""
-    digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def read_access(file: Path, tenant: str) -> Access:

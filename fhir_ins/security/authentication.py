@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from fhir_ins.fhir.outcome import Forbidden, Unauthenticated, Unavailable
-from fhir_ins.security.access_file import Access, thumbprint
+from fhir_ins.security.access_file import Access
 from fhir_ins.security.bearers import Bearer, bearer
 from fhir_ins.security.caller import Caller
+from fhir_ins.security.client_certificate import thumbprint
 from fhir_ins.security.fetching import IssuerAway
 from fhir_ins.security.tokens import MOST_CHARACTERS, InvalidToken, Issuer, issuer_of
 

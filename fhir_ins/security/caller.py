@@ -7,6 +7,7 @@ from enum import StrEnum
 from fhir_ins.fhir.outcome import Forbidden
 
 EVERY_TYPE = "*"
+ANONYMOUS = "anonymous"  # the client of a caller without a token
 
 # What each interaction needs on its type, as SMART App Launch 2 spells it (cruds).
 LETTERS: Mapping[str, str] = {

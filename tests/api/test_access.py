@@ -67,7 +67,14 @@ async def shared(
     head = "".join(f'[tenants.{name}]\nfiness = "{finess(name)}"\n' for name in names)
     async with issuing() as issuer:
         file = access_file(tmp_path_factory.mktemp("access"), issuer, of_issuer='tenant_claim = "structure"', head=head)
-        own = Settings(mongodb_uri=mongod.uri, mongodb_database="tests", access=file, rights=frozenset())
+        own = Settings(
+            mongodb_uri=mongod.uri,
+            mongodb_database="tests",
+            access=file,
+            rights=frozenset(),
+            rate_per_minute=0,
+            failed_authentications_per_minute=0,
+        )
         async with serving(own) as url:
             yield issuer, url, zip(names[::2], names[1::2], strict=True)
 
