@@ -30,16 +30,19 @@ from fhir_ins.api.security_headers import SecurityHeaders
 from fhir_ins.api.served import served
 from fhir_ins.api.tenancy import Tenancy
 from fhir_ins.artifacts import profiles
+from fhir_ins.at_rest import configured_keyring
 from fhir_ins.configured_access import anonymous_rights, configured_access
 from fhir_ins.configured_insi import configured_insi, insi_configurations
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.evidence import evidence_keys, witness_for
 from fhir_ins.fhir.json import serialise
+from fhir_ins.fhir.outcome import Unavailable
 from fhir_ins.fhir.structure import validate
 from fhir_ins.fhir.xml import serialise_xml
 from fhir_ins.security.authentication import Authentication
+from fhir_ins.security.keyring import KeyFault
 from fhir_ins.settings import Settings
-from fhir_ins.store.database import Database, SchemaTooNew
+from fhir_ins.store.database import CURSOR_KEY, DEFERRED_KEY, Database, SchemaTooNew
 from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
 from fhir_ins.store.indexes import make_indexes
@@ -52,6 +55,7 @@ def application(settings: Settings) -> FastAPI:
     insi_of_tenants = insi_configurations(settings)
     fr_core = configured_fr_core(settings)
     keys = evidence_keys(settings)
+    keyring = configured_keyring(settings)
     types = served(settings.further_types)
     access = configured_access(settings)
     anonymous = anonymous_rights(settings)
@@ -64,6 +68,7 @@ def application(settings: Settings) -> FastAPI:
             timeout=settings.mongodb_timeout,
             search_timeout=settings.search_timeout,
             most_unbounded=settings.search_unbounded,
+            keyring=keyring,
         )
         evidence = Evidence(database, keys, days=settings.insi_evidence_days) if keys else None
         insi = configured_insi(settings, insi_of_tenants, witness_for(evidence) if evidence else None)
@@ -72,19 +77,19 @@ def application(settings: Settings) -> FastAPI:
             making = await indexes_being_made(database)
             if evidence:
                 await evidence.prepare()
-            watching = await searchable(database, Writing(settings.fr_core))
+            watching = await searchable(database, Writing(settings.fr_core, sealed=keyring is not None))
             context = app.state.context = Context(
                 settings=settings,
                 authentication=Authentication(access),
                 anonymous=anonymous,
                 database=database,
                 resources=Resources(database),
-                deferred=DeferredCalls(database, await database.secret("deferred-key")),
+                deferred=DeferredCalls(database, await database.secret(DEFERRED_KEY)),
                 fr_core=fr_core,
                 published=Published(profiles()),
                 served=types,
                 insi=insi,
-                cursor_key=await database.secret("cursor-key"),
+                cursor_key=await database.secret(CURSOR_KEY),
                 capabilities=capabilities_by_mode(settings, types),
                 openapi=cache(lambda: serialise(described(ROUTES, settings, types))),
                 docs=cache(lambda: page(ROUTES, settings, types)),
@@ -160,15 +165,17 @@ async def searchable(database: Database, ours: Writing) -> asyncio.Task[None]:
 
 async def store_fault(settings: Settings) -> str | None:
     """Why this store cannot be served, in plain words; None when it can."""
-    database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=5)
+    keyring = configured_keyring(settings)
+    database = Database(settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=5, keyring=keyring)
     try:
         await database.ping()
         await database.prepare(indexes=False)
-        await require_writing(database, Writing(settings.fr_core))
+        await require_writing(database, Writing(settings.fr_core, sealed=keyring is not None))
+        await database.seals.check()
     except PyMongoError:
         nodes = ", ".join(f"{host}:{port}" for host, port in database.client.topology_description.server_descriptions())
         return f"MongoDB does not answer at {nodes}: start it, or set FHIR_INS_MONGODB_URI to a replica set."
-    except (SchemaTooNew, WrittenOtherwise) as error:
+    except (SchemaTooNew, WrittenOtherwise, KeyFault, Unavailable) as error:
         return str(error)
     finally:
         await database.close()

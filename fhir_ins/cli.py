@@ -1,9 +1,12 @@
-"""The command line: serve, indexes, reindex, sandbox, simulator, check-certificate, cnda. Each imports what it runs."""
+"""The command line: serve, indexes, reindex, keys, sandbox, simulator, check-certificate, cnda.
+
+Each imports what it runs.
+"""
 
 import asyncio
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -77,8 +80,14 @@ def _reindex(**options: str | None) -> None:
         if count.seen % 10_000 == 0:
             typer.echo(f"{count.seen} resources so far", err=True)
 
+    from fhir_ins.security.keyring import KeyFault
+    from fhir_ins.store.writing import WrittenOtherwise
+
     settings = _settings(options)
-    count = asyncio.run(reindex(settings, tell=tell))
+    try:
+        count = asyncio.run(reindex(settings, tell=tell))
+    except (WrittenOtherwise, KeyFault, ValueError) as error:
+        _fail(str(error))
     typer.echo(f"{count.seen} resources read, {count.changed} with a new version: FR Core {settings.fr_core}.")
 
 
@@ -108,6 +117,45 @@ def _indexes(**options: str | None) -> None:
         typer.echo(f"{name:26} {one.state:9} {one.bytes / 1e6:10.1f} MB {one.used:10} uses  {one.fields}")
     if any(one.state in ("missing", "different") for one in found):
         raise typer.Exit(1)
+
+
+def _encrypt(**options: str | None) -> None:
+    """Encrypt a store that is not yet, with the servers stopped; interrupted, it is run again."""
+    from fhir_ins.encryption import encrypt
+
+    count = _with_the_store(encrypt, options)
+    typer.echo(
+        f"{count} versions encrypted. What was written before stays in MongoDB's oplog and free space for a while."
+    )
+
+
+def _rotate(**options: str | None) -> None:
+    """Give each structure a new data key, and seal everything by it anew, while servers read and write."""
+    from fhir_ins.encryption import rotate
+
+    typer.echo(f"{_with_the_store(rotate, options)} versions sealed anew.")
+
+
+def _rewrap(**options: str | None) -> None:
+    """Wrap all keys by the current master key, while servers read and write; former ones may be forgotten then."""
+    from fhir_ins.encryption import rewrap
+
+    typer.echo(f"{_with_the_store(rewrap, options)} keys wrapped anew.")
+
+
+def _with_the_store(work: Callable[[Settings], Coroutine[None, None, int]], options: Mapping[str, str | None]) -> int:
+    from pymongo.errors import PyMongoError
+
+    from fhir_ins.fhir.outcome import FhirError
+    from fhir_ins.security.keyring import KeyFault
+    from fhir_ins.store.writing import WrittenOtherwise
+
+    try:
+        return asyncio.run(work(_settings(options)))
+    except PyMongoError:
+        _fail("MongoDB does not answer: start it, or set FHIR_INS_MONGODB_URI to the server's.")
+    except (WrittenOtherwise, KeyFault, FhirError, ValueError) as error:
+        _fail(str(error))
 
 
 def _settings(options: Mapping[str, str | None], prefix: str = "") -> Settings:
@@ -181,19 +229,31 @@ def _erase(
         raise typer.Exit(1)
 
 
+_OF_THE_STORE = (
+    "mongodb_uri",
+    "mongodb_database",
+    "mongodb_timeout",
+    "master_key",
+    "master_key_file",
+    "kms",
+    "former_master_keys",
+)
+_keys = typer.Typer(help="The keys of an encrypted store.", no_args_is_help=True)
 cli.add_typer(cnda_commands, name="cnda")
+cli.add_typer(_keys, name="keys")
+_keys.command("encrypt")(_with_options_of_settings(_encrypt, *_OF_THE_STORE))
+_keys.command("rotate")(_with_options_of_settings(_rotate, *_OF_THE_STORE))
+_keys.command("rewrap")(_with_options_of_settings(_rewrap, *_OF_THE_STORE))
 cli.command("serve")(_with_options_of_settings(serve, *Settings.model_fields))
 cli.command("indexes")(_with_options_of_settings(_indexes, "mongodb_uri", "mongodb_database", "mongodb_timeout"))
 cli.command("erase")(
     _with_options_of_settings(
         _erase,
-        *("tenant", "mongodb_uri", "mongodb_database", "mongodb_timeout"),
+        *("tenant", "fr_core", *_OF_THE_STORE),
         *("insi_evidence_key", "insi_evidence_former_keys"),
     )
 )
-cli.command("reindex")(
-    _with_options_of_settings(_reindex, "fr_core", "mongodb_uri", "mongodb_database", "mongodb_timeout")
-)
+cli.command("reindex")(_with_options_of_settings(_reindex, "fr_core", *_OF_THE_STORE))
 
 
 @cli.command()

@@ -5,13 +5,16 @@ Servers may go on meanwhile. Copies of the database are the operator's: backups,
 
 import pymongo
 
+from fhir_ins.at_rest import configured_keyring
 from fhir_ins.evidence import evidence_keys
 from fhir_ins.frcore.traits import traits_of
 from fhir_ins.security.caller import Caller
+from fhir_ins.security.keyring import KeyFault
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
 from fhir_ins.store.erasing import Erased, Erasing
 from fhir_ins.store.evidence import Evidence, StillSealed
+from fhir_ins.store.writing import Writing, WrittenOtherwise, require_sealing
 
 OPERATOR = "fhir-ins erase"
 
@@ -25,19 +28,21 @@ async def erase(settings: Settings, patient: str) -> Erased:
 
     Raises NothingErased, ValueError for a key that is none, and PyMongoError.
     """
-    database = Database(
-        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
-    )
+    keyring = configured_keyring(settings)
+    uri, timeout = settings.mongodb_uri.get_secret_value(), settings.mongodb_timeout
+    database = Database(uri, settings.mongodb_database, timeout=timeout, keyring=keyring)
     caller = Caller(settings.tenant, OPERATOR)
     try:
         with pymongo.timeout(None):
+            await require_sealing(database, Writing(settings.fr_core, sealed=keyring is not None))
+            await database.seals.check()
             evidence = await _evidence(settings, database)
             erasing = Erasing(database, caller, patient, evidence=evidence, traits_of=traits_of)
             known = await erasing.known()
             if known is None:
                 raise NothingErased(f"The structure {settings.tenant} has no Patient/{patient}.")
             return await erasing.erase(known)
-    except StillSealed as error:
+    except (StillSealed, WrittenOtherwise, KeyFault) as error:
         raise NothingErased(str(error)) from error
     finally:
         await database.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pymongo
 
 from fhir_ins.api.type_rules import redrafted
+from fhir_ins.at_rest import configured_keyring
 from fhir_ins.conformance import configured_fr_core
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.security.caller import Caller
@@ -45,16 +46,20 @@ async def reindex(
     """Rewrite every current resource of every tenant for the release the settings name.
 
     `only_if_needed`: not where the store is written so already. `tell` is called now and then with how far it is.
+    Raises WrittenOtherwise for a store that is encrypted where the settings have no master key, or is not where they
+    have one; KeyFault for one that was encrypted with another.
     """
-    database = Database(
-        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, timeout=settings.mongodb_timeout
-    )
-    ours, edition, count = Writing(settings.fr_core), configured_fr_core(settings), Count()
+    keyring = configured_keyring(settings)
+    uri, timeout = settings.mongodb_uri.get_secret_value(), settings.mongodb_timeout
+    database = Database(uri, settings.mongodb_database, timeout=timeout, keyring=keyring)
+    ours = Writing(settings.fr_core, sealed=keyring is not None)
+    edition, count = configured_fr_core(settings), Count()
     try:
         await database.prepare()
         if only_if_needed and await _is_written(database, ours):
             return count
         await begin_rewriting(database, ours)
+        await database.seals.check()
         async for batch in _batches(database):
             changed = await asyncio.gather(*(_rewritten(Resources(database), target, edition) for target in batch))
             count.seen += len(batch)

@@ -32,6 +32,17 @@ class Settings(BaseSettings):
     )
     mongodb_database: str = Field("fhir_ins", description="Name of the database.")
     mongodb_timeout: float = Field(10.0, gt=0, description="Seconds one operation of MongoDB may take.")
+    master_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key (32 bytes in base64) that encrypts the store; without one it is clear. Best in the variable.",
+    )
+    master_key_file: Path | None = Field(None, description="File that holds the master key, in place of the variable.")
+    kms: str = Field(
+        "", description="Key management service that wraps the keys, in place of a master key: package.module:factory."
+    )
+    former_master_keys: SecretStr = Field(
+        SecretStr(""), description="Other master keys that open what they have wrapped, comma-separated."
+    )
     ins_search_by_post: bool = Field(
         False, description="Refuse an INS in the query of a URL: it is searched for by POST only."
     )

@@ -11,7 +11,7 @@ from typing import Any
 from fhir_ins.fhir.dates import Span, approximate
 from fhir_ins.fhir.folding import fold
 from fhir_ins.fhir.search import Criterion, Search
-from fhir_ins.fhir.search_parameters import Keys
+from fhir_ins.fhir.search_parameters import Keys, Resource
 from fhir_ins.fhir.search_terms import (
     AmountValue,
     CompositeValue,
@@ -39,6 +39,12 @@ def _meets(keys: Keys, criterion: Criterion) -> bool:
         return any(asked is (not found) for asked in criterion.values)
     met = any(_is(criterion.modifier, asked, value) for asked in criterion.values for value in found)
     return met is not (criterion.modifier == "not")
+
+
+def is_met(criterion: Criterion, resource: Resource) -> bool:
+    """Whether a resource meets a criterion that asks for values, neither `not` nor `missing`."""
+    found = [value for parameter in criterion.parameters for value in parameter.values(resource)]
+    return any(_is(criterion.modifier, asked, value) for asked in criterion.values for value in found)
 
 
 def values_under(keys: Keys, names: set[str]) -> Iterable[Any]:

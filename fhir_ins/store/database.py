@@ -19,7 +19,10 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from fhir_ins.fhir.outcome import Unavailable
+from fhir_ins.security.keyring import Keyring
 from fhir_ins.store.indexes import make_indexes
+from fhir_ins.store.sealing import Seals
+from fhir_ins.store.tenant_keys import TenantKeyStore
 
 Document = dict[str, Any]
 Migration = Callable[[AsyncDatabase[Document]], Awaitable[None]]
@@ -60,6 +63,10 @@ async def _history_of_everything(database: AsyncDatabase[Document]) -> None:
 MIGRATIONS: Sequence[Migration] = (_identities_with_obstacles, _keys_without_key, _history_of_everything)
 FIRST_SCHEMA = 1
 
+# The server's own secrets, by their `_id` in the collection `server`.
+CURSOR_KEY, DEFERRED_KEY = "cursor-key", "deferred-key"
+SECRETS = (CURSOR_KEY, DEFERRED_KEY)
+
 
 class SchemaTooNew(Exception):
     """The database was written by a later release than this one."""
@@ -69,11 +76,19 @@ class Database:
     """The collections: `resources` (current versions), `versions` (past ones), and what the server itself needs."""
 
     def __init__(
-        self, uri: str, name: str, *, timeout: float = 10.0, search_timeout: float = 5.0, most_unbounded: int = 10_000
+        self,
+        uri: str,
+        name: str,
+        *,
+        timeout: float = 10.0,
+        search_timeout: float = 5.0,
+        most_unbounded: int = 10_000,
+        keyring: Keyring | None = None,
     ) -> None:
         """`timeout`: the seconds any one operation may take; `search_timeout`: a search.
 
-        `most_unbounded`: the resources of a type up to which a search may look at them all.
+        `most_unbounded`: the resources of a type up to which a search may look at them all. `keyring`: the store is
+        encrypted, by keys that it wraps.
         """
         self.search_timeout = search_timeout
         self.most_unbounded = most_unbounded
@@ -93,6 +108,7 @@ class Database:
         self.locks: AsyncCollection[Document] = self.database["locks"]
         self.deferred: AsyncCollection[Document] = self.database["deferred"]
         self.server: AsyncCollection[Document] = self.database["server"]
+        self.seals = Seals(TenantKeyStore(self.database, keyring) if keyring else None)
 
     async def prepare(self, migrations: Sequence[Migration] = MIGRATIONS, *, indexes: bool = True) -> None:
         """Bring the schema up to date, then make the `indexes` that are missing, however long it takes."""
@@ -102,11 +118,14 @@ class Database:
                 await make_indexes(self.database)
 
     async def secret(self, name: str) -> bytes:
-        """32 random bytes kept in the database, the same for every process that serves it."""
-        await self.insert_once({"_id": name, "value": Binary(os.urandom(32))})
+        """32 random bytes kept in the database, the same for every process that serves it; wrapped in a sealed one."""
+        value, keys = os.urandom(32), self.seals.keys
+        if await self.server.find_one({"_id": name}) is None:
+            made = {"sealed": await keys.sealed_secret(name, value)} if keys else {"value": Binary(value)}
+            await self.insert_once({"_id": name, **made})
         found = await self.server.find_one({"_id": name})
         assert found is not None  # noqa: S101 - inserted above and never removed
-        return bytes(found["value"])
+        return await keys.opened_secret(name, found["sealed"]) if keys else bytes(found["value"])
 
     def require_keys(self) -> None:
         """Raises Unavailable for a store whose search keys are not all by our rules: a search would miss some."""

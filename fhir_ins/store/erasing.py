@@ -109,7 +109,8 @@ class Erasing:
 
     async def _about(self) -> list[tuple[str, str]]:
         """The live resources that refer to the Patient, and the deleted ones that did last."""
-        asked = {"tenant": self._caller.tenant, "ix.ref": self._reference}
+        seal = await self._database.seals.of(self._caller.tenant)
+        asked = {"tenant": self._caller.tenant, "ix.ref": seal.reference(self._reference)}
         live = [
             (found["type"], found["id"]) async for found in self._database.resources.find(asked, {"type": 1, "id": 1})
         ]
@@ -122,7 +123,7 @@ class Erasing:
         async for document in self._database.resources.find(dead, {"type": 1, "id": 1, "version": 1}):
             last = {"_id": f"{document['_id']}/{document['version'] - 1}"}
             before = await self._database.versions.find_one(last)
-            if before and self._reference in _patients(current_of(before)):
+            if before and self._reference in await self._patients(before):
                 found.append((document["type"], document["id"]))
         return found
 
@@ -131,14 +132,14 @@ class Erasing:
         if type_ == "Patient":
             return True
         document = await self._database.resources.find_one({"_id": resource_key(self._caller, type_, id_)})
-        return document is not None and bool(_patients(current_of(document)) - {self._reference})
+        return document is not None and bool(await self._patients(document) - {self._reference})
 
     async def _remove_past_versions(self) -> int:
         """Of resources that are about somebody else now, the versions that were about the Patient alone."""
         removed = 0
         others: Document = {"tenant": self._caller.tenant, "type": {"$ne": "Patient"}}
         async for document in self._database.versions.find(others):
-            if _patients(current_of(document)) == {self._reference}:
+            if await self._patients(document) == {self._reference}:
                 await self._database.versions.delete_one({"_id": document["_id"]})
                 removed += 1
         return removed
@@ -167,14 +168,18 @@ class Erasing:
         asked = {"tenant": self._caller.tenant, "type": type_, "id": id_}
         for collection in (self._database.resources, self._database.versions):
             async for document in collection.find(asked):
-                yield current_of(document)
+                yield await self._opened(document)
 
+    async def _opened(self, document: Document) -> Current:
+        (opened,) = await self._database.seals.opened(self._caller.tenant, [document])
+        return current_of(opened, None)
 
-def _patients(version: Current) -> set[str]:
-    """The Patients that a version refers to, as Type/id."""
-    if version.body is None or b"Patient/" not in version.body:
-        return set()
-    return {found for found in local_references(parse(version.body)) if found.startswith("Patient/")}
+    async def _patients(self, document: Document) -> set[str]:
+        """The Patients that a version refers to, as Type/id."""
+        body = (await self._opened(document)).body
+        if body is None or b"Patient/" not in body:
+            return set()
+        return {found for found in local_references(parse(body)) if found.startswith("Patient/")}
 
 
 def _numbers(identity: Identity) -> Iterable[str]:

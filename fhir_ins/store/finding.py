@@ -14,19 +14,25 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import ExecutionTimeout, NetworkTimeout, OperationFailure
 
+from fhir_ins.fhir.json import parse
+from fhir_ins.fhir.matching import is_met
 from fhir_ins.fhir.outcome import BadRequest, Unavailable
+from fhir_ins.fhir.references import local_reference
 from fhir_ins.fhir.search import Search, SortKey
 from fhir_ins.fhir.search_parameters import SearchParameter
 from fhir_ins.fhir.search_values import Kind
 from fhir_ins.security.caller import Caller, Right
 from fhir_ins.store.database import Database, Document
-from fhir_ins.store.keys import DURATIONS, date_key, place_of, range_key, uri_key
+from fhir_ins.store.keys import place_of, uri_key
+from fhir_ins.store.places import Place, date_keys, number_keys
 from fhir_ins.store.query import Compiled, compiled
+from fhir_ins.store.sealing import Seal
 from fhir_ins.store.versions import Version, projection, readable
 
 Order = list[tuple[str, int]]
 
 _WHILE_MADE = "30"  # seconds
+_BATCH = 100  # of what may match, judged at a time
 _UPDATED = "_lastUpdated"
 _STORED = {"_id": "id", _UPDATED: "updated"}  # sorted by without looking at keys
 
@@ -99,20 +105,22 @@ class Finding:
     session: AsyncClientSession | None
     caller: Caller
     type: str
+    seal: Seal
 
     async def page(self, search: Search, start: Start | None) -> Page:
         """See `Resources.search`."""
         query, order = self._compiled(search), order_of(search)
         stored = [key.parameter.name in _STORED for key in order]
         async with self._bounded(query, sorted_by_keys=not all(stored)):
-            read = self._in_stored_order if all(stored) else self._in_order_of_keys
-            found = await read(query, order, start, search.count + 1)
+            found = await self._read(query, order, start, search.count + 1)
         return page_of(found, search.count, start)
 
     async def ids(self, search: Search, most: int) -> list[str]:
         """See `Resources.ids`."""
         query = self._compiled(search)
         async with self._bounded(query):
+            if query.judged:
+                return [found.version.id for found in await self._read(query, (), None, most)]
             cursor = self.database.resources.find(
                 query.filter, {"_id": 0, "id": 1}, session=self.session, hint=query.index, limit=most
             )
@@ -125,11 +133,15 @@ class Finding:
         if most:
             options["limit"] = most
         async with self._bounded(query):
+            if query.judged:
+                return len(await self._read(query, (), None, most))
             return await self.database.resources.count_documents(query.filter, session=self.session, **options)
 
     async def referred(self, search: Search, parameter: SearchParameter, target: str, most: int) -> list[str]:
         """See `Resources.referred`."""
         query, place = self._compiled(search), place_of(self.caller.tenant, self.type)
+        if self.seal.keyed:
+            return await self._referred_by_bodies(query, parameter, target, most)
         starts = [f"{place}|{uri_key(name, target)}/" for name in parameter.names]
         options: dict[str, Any] = {"hint": query.index} if query.index else {}
         stages: list[Document] = [
@@ -143,9 +155,60 @@ class Finding:
             cursor = await self.database.resources.aggregate(stages, session=self.session, **options)
             return [str(document["_id"]) for document in await cursor.to_list()]
 
+    async def _referred_by_bodies(
+        self, query: Compiled, parameter: SearchParameter, target: str, most: int
+    ) -> list[str]:
+        """The same of an encrypted store, whose search keys cannot be read back."""
+        ids: dict[str, None] = {}
+        async with self._bounded(query):
+            async for found in self._all(query, (), None):
+                values = parameter.values(parse(found.version.body)) if found.version.body else ()
+                locals_ = [local_reference(value) for value in values if isinstance(value, str)]
+                ids |= dict.fromkeys(
+                    local.partition("/")[2] for local in locals_ if local and local.startswith(f"{target}/")
+                )
+                if len(ids) >= most:
+                    break
+        return list(ids)[:most]
+
+    @property
+    def _place(self) -> Place:
+        return self.seal.place(self.type, reference=self.caller.may(Right.REFERENCE))
+
     def _compiled(self, search: Search) -> Compiled:
-        reference = self.caller.may(Right.REFERENCE)
-        return compiled(search, self.caller.tenant, self.type, reference=reference)
+        return compiled(search, self._place)
+
+    async def _read(self, query: Compiled, order: Sequence[SortKey], start: Start | None, most: int) -> list[Found]:
+        """The matches from `start` on, `most` at most; 0: all."""
+        if not query.judged:
+            return await self._candidates(query, order, start, most)
+        found = []
+        async for one in self._all(query, order, start):
+            found.append(one)
+            if len(found) == most:
+                break
+        return found
+
+    async def _all(self, query: Compiled, order: Sequence[SortKey], start: Start | None) -> AsyncIterator[Found]:
+        """The matches from `start` on, one batch of what may match after the other."""
+        while True:
+            batch = await self._candidates(query, order, start, _BATCH)
+            for found in batch:
+                if all(is_met(criterion, parse(found.version.body or b"{}")) for criterion in query.judged):
+                    yield found
+            if len(batch) < _BATCH:
+                return
+            start = Start(batch[-1].mark, back=bool(start and start.back))
+
+    async def _candidates(
+        self, query: Compiled, order: Sequence[SortKey], start: Start | None, most: int
+    ) -> list[Found]:
+        if all(key.parameter.name in _STORED for key in order):
+            return await self._in_stored_order(query, order, start, most)
+        return await self._in_order_of_keys(query, order, start, most)
+
+    async def _opened(self, documents: Sequence[Document]) -> Sequence[Document]:
+        return await self.database.seals.opened(self.caller.tenant, documents)
 
     @asynccontextmanager
     async def _bounded(self, query: Compiled, *, sorted_by_keys: bool = False) -> AsyncIterator[None]:
@@ -196,15 +259,14 @@ class Finding:
         )
         return [
             Found(Mark(tuple(document[field] for field, _ in fields), document["id"]), readable(document, self.caller))
-            for document in await cursor.to_list()
+            for document in await self._opened(await cursor.to_list())
         ]
 
     async def _in_order_of_keys(
         self, query: Compiled, order: Sequence[SortKey], start: Start | None, most: int
     ) -> list[Found]:
         """By search keys, which are looked up in every match before the first can be told."""
-        place = place_of(self.caller.tenant, self.type)
-        values = {f"k{number}": _sort_value(key, place) for number, key in enumerate(order)}
+        values = {f"k{number}": _sort_value(key, self._place) for number, key in enumerate(order)}
         directed = [(f"k{number}", key.descending) for number, key in enumerate(order)]
         sort = _directions([*directed, last_key(order)], start)
         stages: list[Document] = [{"$match": query.filter}, {"$project": {"id": 1, **values}}]
@@ -220,7 +282,7 @@ class Finding:
         bodies = self.database.resources.find(
             {"_id": {"$in": [key for key, _ in marks]}, "live": True}, projection(self.caller), session=self.session
         )
-        found = {document["_id"]: document async for document in bodies}
+        found = {document["_id"]: document for document in await self._opened(await bodies.to_list())}
         return [Found(mark, readable(found[key], self.caller)) for key, mark in marks if key in found]
 
 
@@ -264,9 +326,10 @@ def _expression_beyond(sort: Order, start: Start) -> Document:
     return {"$or": either}
 
 
-def _sort_value(key: SortKey, place: str) -> Document:
+def _sort_value(key: SortKey, place: Place) -> Document:
     """The least value under the parameter, or the greatest; null where there is none."""
     parameter = key.parameter
+    place.require_order(parameter.name, parameter.kind)
     if parameter.name in _STORED:
         return {"$ifNull": [f"${_STORED[parameter.name]}", None]}
     lists = [_listed(parameter, name, place) for name in parameter.names]
@@ -274,17 +337,15 @@ def _sort_value(key: SortKey, place: str) -> Document:
     return {"$ifNull": [{"$max" if key.descending else "$min": values}, None]}
 
 
-def _listed(parameter: SearchParameter, name: str, place: str) -> Document:
+def _listed(parameter: SearchParameter, name: str, place: Place) -> Document:
     """The values under one name, as an array of what MongoDB compares."""
     if parameter.kind is Kind.STRING:
         return _texts("$ix.string", f"{name}|")
     if parameter.kind is Kind.TOKEN:
-        return _texts("$ix.token", f"{place}|{name}|code|")
+        return _texts("$ix.token", f"{place.start}{name}|code|")
     if parameter.kind in (Kind.URI, Kind.REFERENCE):
-        return _texts("$ix.token", f"{place}|{name}|uri|")
-    keys = [range_key(f"{name}|", ranged=ranged) for ranged in (False, True)]
-    if parameter.kind is Kind.DATE:
-        keys = [date_key(name, duration) for duration in range(len(DURATIONS) + 1)]
+        return _texts("$ix.token", f"{place.start}{name}|uri|")
+    keys = place.ranges(date_keys(name) if parameter.kind is Kind.DATE else number_keys(name))
     of = {"$filter": {"input": {"$ifNull": ["$ix.range", []]}, "cond": {"$in": ["$$this.p", keys]}}}
     return {"$map": {"input": of, "in": "$$this.low"}}
 

@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.database import Database, Document
-from fhir_ins.store.versions import Version, readable, readable_past
+from fhir_ins.store.versions import IDENTITY, Version, readable, readable_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ class History:
         documents += [(found, False) for found in await superseded.sort(order).limit(count + 1).to_list()]
         told = {_order(found): (found, live) for found, live in reversed(documents)}
         first = [told[key] for key in sorted(told)][: count + 1]
+        opened = await self._database.seals.opened(caller.tenant, [found for found, _ in first])
+        first = [(found, live) for found, (_, live) in zip(opened, first, strict=True)]
         now = await self._current(caller, [found for found, live in first if not live and found["concealed"]])
         versions = tuple(
             readable(found, caller) if live else readable_past(found, now.get(_key(found, caller), _GONE), caller)
@@ -85,8 +87,9 @@ class History:
         keys = list({_key(found, caller) for found in superseded})
         if not keys:
             return {}
-        found = self._database.resources.find({"_id": {"$in": keys}}, {"identity": 1}, session=self._session)
-        return {document["_id"]: document for document in await found.to_list()}
+        found = self._database.resources.find({"_id": {"$in": keys}}, IDENTITY, session=self._session)
+        opened = await self._database.seals.opened(caller.tenant, await found.to_list())
+        return {document["_id"]: document for document in opened}
 
 
 _GONE: Document = {"identity": None}

@@ -24,7 +24,8 @@ from fhir_ins.store.finding import Finding, Page, Start
 from fhir_ins.store.history import History
 from fhir_ins.store.identities import identity_of
 from fhir_ins.store.keys import coding_of, place_of, system_key
-from fhir_ins.store.versions import Current, Version, current_of, projection, readable, readable_past
+from fhir_ins.store.sealing import Seal
+from fhir_ins.store.versions import IDENTITY, Current, Version, current_of, projection, readable, readable_past
 
 T = TypeVar("T")
 
@@ -103,47 +104,56 @@ class Resources:
         """The current version. Raises NotFound; the body of what was deleted is None."""
         key = resource_key(caller, type_, id_)
         document = await self._database.resources.find_one({"_id": key}, projection(caller), session=self._session)
-        return readable(_existing(document, type_), caller)
+        return readable(await self._opened(caller, _existing(document, type_)), caller)
 
     async def read_version(self, caller: Caller, type_: str, id_: str, number: int) -> Version:
         """Version `number`, in the form that the current version lets the caller read."""
         key = resource_key(caller, type_, id_)
-        current = _existing(await self._database.resources.find_one({"_id": key}, session=self._session), type_)
+        found = _existing(await self._database.resources.find_one({"_id": key}, session=self._session), type_)
+        current = await self._opened(caller, found)
         if current["version"] == number:
             return readable(current, caller)
         past = await self._database.versions.find_one({"_id": f"{key}/{number}"}, session=self._session)
-        return readable_past(_existing(past, type_), current, caller)
+        return readable_past(await self._opened(caller, _existing(past, type_)), current, caller)
 
     async def current(self, caller: Caller, type_: str, id_: str) -> Current | None:
         """The current version for a write, deleted or not; None when there never was one."""
         key = resource_key(caller, type_, id_)
         document = await self._database.resources.find_one({"_id": key}, session=self._session)
-        return current_of(document) if document else None
+        return current_of(await self._opened(caller, document), document["conveyed"]) if document else None
+
+    async def _opened(self, caller: Caller, document: Document) -> Document:
+        (opened,) = await self._database.seals.opened(caller.tenant, [document])
+        return opened
 
     async def holder(self, caller: Caller, numbers: Sequence[InsNumber]) -> str | None:
         """The id of the Patient whose confirmed, active INS is one of these in the caller's tenant, the first first."""
-        keys = [_ins_key(caller, number) for number in numbers]
+        seal = await self._database.seals.of(caller.tenant)
+        keys = [_ins_key(seal, number) for number in numbers]
         found = await self._database.keys.find({"_id": {"$in": keys}}, session=self._session).to_list()
         holders = {document["_id"]: str(document["holder"]) for document in found}
         return next((holders[key] for key in keys if key in holders), None)
 
     async def search(self, caller: Caller, type_: str, search: Search, start: Start | None = None) -> Page:
         """The matches before or after `start`, `search.count` of them at most. Raises BadRequest if it is too broad."""
-        return await Finding(self._database, self._session, caller, type_).page(search, start)
+        return await (await self._finding(caller, type_)).page(search, start)
 
     async def ids(self, caller: Caller, type_: str, search: Search, most: int) -> list[str]:
         """The ids of what matches, `most` at most."""
-        return await Finding(self._database, self._session, caller, type_).ids(search, most)
+        return await (await self._finding(caller, type_)).ids(search, most)
 
     async def count(self, caller: Caller, type_: str, search: Search, most: int = 0) -> int:
         """How many match; `most` at most, where it is given."""
-        return await Finding(self._database, self._session, caller, type_).count(search, most)
+        return await (await self._finding(caller, type_)).count(search, most)
 
     async def referred(
         self, caller: Caller, type_: str, search: Search, parameter: SearchParameter, target: str, most: int
     ) -> list[str]:
         """The ids of resources of type `target` that the matches refer to under a parameter, `most` at most."""
-        return await Finding(self._database, self._session, caller, type_).referred(search, parameter, target, most)
+        return await (await self._finding(caller, type_)).referred(search, parameter, target, most)
+
+    async def _finding(self, caller: Caller, type_: str) -> Finding:
+        return Finding(self._database, self._session, caller, type_, await self._database.seals.of(caller.tenant))
 
     async def create(self, caller: Caller, type_: str, draft: Draft, id_: str | None = None) -> Version:
         """Store a first version, under a new id or this one. Raises AlreadyHeld."""
@@ -155,9 +165,10 @@ class Resources:
 
     async def write(self, caller: Caller, write: Write) -> Version:
         """One write; see `together`. One document needs no transaction."""
-        plan = _planned(caller, write)
+        seal = await self._database.seals.of(caller.tenant)
+        plan = _planned(seal, caller, write)
         if plan.before is None and not plan.holds:
-            await self._insert(plan.document)
+            await self._insert(seal.sealed(plan.document))
             return readable(plan.document, caller)
         (version,) = await self.together(caller, [write])
         return version
@@ -167,13 +178,14 @@ class Resources:
 
         A confirmed INS that one of them gives up may be taken by another. Raises VersionChanged or AlreadyHeld.
         """
-        planned = [_planned(caller, write) for write in writes]
+        seal = await self._database.seals.of(caller.tenant)
+        planned = [_planned(seal, caller, write) for write in writes]
 
         async def work(resources: Resources) -> None:
             session = resources._session
             assert session is not None  # noqa: S101 - `atomically` gives one
             for plan in planned:
-                await resources._put(plan.document, plan.before)
+                await resources._put(seal, plan.document, plan.before)
                 await resources._release(plan.document, plan.held - plan.holds)
             for plan in planned:
                 await resources._hold(plan.document, plan.holds - plan.held)
@@ -188,8 +200,9 @@ class Resources:
         before = current.document
         now = bodies(draft, current.id, current.number, current.updated)
         document = {**before, **now, "ix": search_keys(place_of(caller.tenant, current.type), draft)}
-        here = {"_id": before["_id"], "version": before["version"], "conveyed": before["conveyed"]}
-        result = await self._database.resources.replace_one(here, document, session=self._session)
+        seal = await self._database.seals.of(caller.tenant)
+        here = {"_id": before["_id"], "version": before["version"], "conveyed": current.stored}
+        result = await self._database.resources.replace_one(here, seal.sealed(document), session=self._session)
         if not result.matched_count:
             raise VersionChanged
         return readable(document, caller)
@@ -215,7 +228,9 @@ class Resources:
             await self.replace(caller, current, draft)
             return True
         here = {"_id": before["_id"], "version": before["version"]}
-        keys = {"$set": {"ix": search_keys(place_of(caller.tenant, current.type), draft)}}
+        seal = await self._database.seals.of(caller.tenant)
+        ix = seal.index(current.type, search_keys(place_of(caller.tenant, current.type), draft))
+        keys = {"$set": {"ix": ix}}
         if not (await self._database.resources.update_one(here, keys, session=self._session)).matched_count:
             raise VersionChanged
         return False
@@ -223,10 +238,11 @@ class Resources:
     async def referrers(self, caller: Caller, reference: str, *, but_tasks_of: str, most: int = 3) -> list[str]:
         """Some of the live resources that refer to this one (Type/id), but for Tasks with a code of that system."""
         self._database.require_keys()
-        key = f"{place_of(caller.tenant, 'Task')}|{system_key('code', but_tasks_of)}"
+        seal = await self._database.seals.of(caller.tenant)
+        (key,) = seal.place("Task", reference=False).tokens([system_key("code", but_tasks_of)])
         ours: Document = {"type": "Task", "ix.token": key}
         found = self._database.resources.find(
-            {"tenant": caller.tenant, "ix.ref": reference, "live": True, "$nor": [ours]},
+            {"tenant": caller.tenant, "ix.ref": seal.reference(reference), "live": True, "$nor": [ours]},
             {"type": 1, "id": 1},
             session=self._session,
         )
@@ -266,17 +282,17 @@ class Resources:
         except DuplicateKeyError as error:  # somebody else has made a resource of this id
             raise VersionChanged from error
 
-    async def _put(self, document: Document, before: Document | None) -> None:
+    async def _put(self, seal: Seal, document: Document, before: Document | None) -> None:
         if before is None:
-            await self._insert(document)
+            await self._insert(seal.sealed(document))
             return
         here = {"_id": before["_id"], "version": before["version"]}
-        result = await self._database.resources.replace_one(here, document, session=self._session)
+        result = await self._database.resources.replace_one(here, seal.sealed(document), session=self._session)
         if not result.matched_count:
             raise VersionChanged
         past = {key: value for key, value in before.items() if key != "ix"}
         past |= {"_id": f"{before['_id']}/{before['version']}", "until": document["updated"]}
-        await self._database.versions.insert_one(past, session=self._session)
+        await self._database.versions.insert_one(seal.sealed(past), session=self._session)
 
     async def _hold(self, document: Document, keys: set[str]) -> None:
         """Take a confirmed INS for this resource: its key's `_id` lets one only have it."""
@@ -292,8 +308,11 @@ class Resources:
         """The id of the Patient that has a confirmed INS; None for one that is anonymous or hidden."""
         found = await self._database.keys.find_one({"_id": key})
         known: Document = {"_id": f"{found['tenant']}/Patient/{found['holder']}"} if found else {}
-        holder = await self._database.resources.find_one(known, {"id": 1, "identity.obstacles": 1}) if found else None
-        return str(holder["id"]) if holder and not holder["identity"]["obstacles"] else None
+        document = await self._database.resources.find_one(known, IDENTITY) if found else None
+        if found is None or document is None:
+            return None
+        (holder,) = await self._database.seals.opened(found["tenant"], [document])
+        return None if holder["identity"]["obstacles"] else str(holder["id"])
 
     async def _release(self, document: Document, keys: set[str]) -> None:
         for key in keys:
@@ -310,15 +329,15 @@ class _Plan:
     holds: set[str]
 
 
-def _planned(caller: Caller, write: Write) -> _Plan:
+def _planned(seal: Seal, caller: Caller, write: Write) -> _Plan:
     before = write.over.document if write.over else None
     usual = "DELETE" if write.draft is None else "PUT" if before else "POST"
     document = version_document(caller, write.type, write.id, write.draft, before, write.method or usual)
-    return _Plan(document, before, _held(caller, before), _held(caller, document))
+    return _Plan(document, before, _held(seal, before), _held(seal, document))
 
 
-def _ins_key(caller: Caller, number: InsNumber) -> str:
-    return f"{caller.tenant}/ins/{number.oid}/{number.matricule.bare}"
+def _ins_key(seal: Seal, number: InsNumber) -> str:
+    return seal.held(f"ins/{number.oid}/{number.matricule.bare}")
 
 
 def _existing(document: Document | None, type_: str) -> Document:
@@ -327,7 +346,7 @@ def _existing(document: Document | None, type_: str) -> Document:
     return document
 
 
-def _held(caller: Caller, document: Document | None) -> set[str]:
+def _held(seal: Seal, document: Document | None) -> set[str]:
     """The key of the confirmed, active INS of a version, if it has one."""
     obtained = identity_of(document["identity"]).obtained if document else None
-    return {_ins_key(caller, obtained.active)} if obtained else set()
+    return {_ins_key(seal, obtained.active)} if obtained else set()

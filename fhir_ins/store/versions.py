@@ -32,7 +32,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A current version as a write starts from it: the fullest of its forms, and the identity record."""
+    """A current version as a write starts from it: the fullest of its forms, and the identity record.
+
+    `stored` is its conveyed form as the store has it: by which a write without a new version knows it again.
+    """
 
     type: str
     id: str
@@ -41,10 +44,12 @@ class Current:
     body: bytes | None
     identity: Identity
     document: Document
+    stored: bytes | None
 
 
 READ = {"type": 1, "id": 1, "version": 1, "updated": 1, "method": 1, "conveyed": 1, "live": 1}
 _READ_REFERENCE = {**READ, "reference": 1}
+IDENTITY = {"type": 1, "id": 1, "version": 1, "identity": 1}
 
 
 def projection(caller: Caller) -> dict[str, Any]:
@@ -76,10 +81,18 @@ def readable_past(past: Document, current: Document, caller: Caller) -> Version:
     return readable(past, caller)
 
 
-def current_of(document: Document) -> Current:
-    body = document["reference"] or document["conveyed"]
-    identity = identity_of(document["identity"])
-    return Current(document["type"], document["id"], document["version"], document["updated"], body, identity, document)
+def current_of(document: Document, stored: bytes | None) -> Current:
+    """Of a document that is opened, and its conveyed form as it is stored."""
+    return Current(
+        document["type"],
+        document["id"],
+        document["version"],
+        document["updated"],
+        document["reference"] or document["conveyed"],
+        identity_of(document["identity"]),
+        document,
+        stored,
+    )
 
 
 def _still_holds(current: Document, past: Document) -> bool:

@@ -1,7 +1,7 @@
-"""How a store is written: in one FR Core release, never a mixture, and with search keys by one set of rules.
+"""How a store is written: in one FR Core release, clear or encrypted, and with search keys by one set of rules.
 
-A store in another release is not served. One whose search keys were made by other rules is read and written, and
-searched as soon as `fhir-ins reindex` has made them all anew.
+A store in another release, or encrypted otherwise, is not served. One whose search keys were made by other rules is
+read and written, and searched as soon as `fhir-ins reindex` has made them all anew.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from pymongo.errors import PyMongoError
 
-from fhir_ins.store.database import Database
+from fhir_ins.store.database import Database, Document
 from fhir_ins.store.keys import INDEX
 
 _KEY = {"_id": "writing"}
@@ -22,10 +22,14 @@ class WrittenOtherwise(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """The FR Core release of the Patients, and the rules (`keys.INDEX`) their search keys were made by."""
+    """The FR Core release of the Patients, and the rules (`keys.INDEX`) their search keys were made by.
+
+    `sealed`: bodies and search keys are encrypted, see `store.sealing`.
+    """
 
     fr_core: str
     index: int = INDEX
+    sealed: bool = False
 
 
 # What stores without a mark were written as, before there was one.
@@ -35,12 +39,9 @@ _UNMARKED = Writing("2.2.0", 1)
 async def require_writing(database: Database, ours: Writing) -> bool:
     """Mark a new store as ours; answers whether its search keys are.
 
-    Raises WrittenOtherwise for one in another release, or half rewritten.
+    Raises WrittenOtherwise for one in another release, encrypted otherwise, or half rewritten.
     """
-    first = ours if await database.is_new() else _UNMARKED
-    await database.insert_once({**_KEY, **asdict(first), "unfinished": False})
-    found = await database.server.find_one(_KEY)
-    assert found is not None  # noqa: S101 - inserted above and never removed
+    found = await require_sealing(database, ours)
     if found["unfinished"]:
         raise WrittenOtherwise("fhir-ins reindex has begun on this store and not ended: run it again.")
     if found["fr_core"] != ours.fr_core:
@@ -51,9 +52,51 @@ async def require_writing(database: Database, ours: Writing) -> bool:
     return bool(found["index"] == ours.index)
 
 
-async def begin_rewriting(database: Database, ours: Writing) -> None:
-    """From here on no server starts on a store in another release, until `end_rewriting`."""
+async def require_sealing(database: Database, ours: Writing) -> Document:
+    """The mark of the store, a new one being marked as ours. Raises WrittenOtherwise where one is clear, one is not."""
+    first = ours if await database.is_new() else _UNMARKED
+    await database.insert_once({**_KEY, **asdict(first), "unfinished": False})
+    found = await database.server.find_one(_KEY)
+    assert found is not None  # noqa: S101 - inserted above and never removed
+    if found.get("sealing"):
+        raise WrittenOtherwise("fhir-ins keys encrypt has begun on this store and not ended: run it again.")
+    sealed = found.get("sealed", False)
+    if sealed and not ours.sealed:
+        raise WrittenOtherwise(
+            "This store is encrypted: set FHIR_INS_MASTER_KEY (or _FILE, or FHIR_INS_KMS) to its key."
+        )
+    if ours.sealed and not sealed:
+        raise WrittenOtherwise(
+            "This store is not encrypted, and a master key is set: stop the servers and run fhir-ins keys encrypt, or "
+            "take FHIR_INS_MASTER_KEY away."
+        )
+    return found
+
+
+async def begin_sealing(database: Database) -> bool:
+    """From here on no server starts, until `end_sealing`; answers False where all is encrypted already.
+
+    Raises WrittenOtherwise for a store whose search keys are of other rules: they are made anew first.
+    """
     await database.insert_once({**_KEY, **asdict(_UNMARKED), "unfinished": False})
+    found = await database.server.find_one(_KEY)
+    assert found is not None  # noqa: S101 - inserted above and never removed
+    if found.get("sealed", False):
+        return bool(found.get("sealing"))
+    if found["unfinished"] or found["index"] != INDEX:
+        raise WrittenOtherwise("The search keys of this store are of another release: run fhir-ins reindex before.")
+    await database.server.update_one(_KEY, {"$set": {"sealed": True, "sealing": True}})
+    return True
+
+
+async def end_sealing(database: Database) -> None:
+    """All is encrypted."""
+    await database.server.update_one(_KEY, {"$unset": {"sealing": ""}})
+
+
+async def begin_rewriting(database: Database, ours: Writing) -> None:
+    """From here on no server starts on a store in another release, until `end_rewriting`. Raises WrittenOtherwise."""
+    await require_sealing(database, ours)
     other = {**_KEY, "fr_core": {"$ne": ours.fr_core}}
     await database.server.update_one(other, {"$set": {"fr_core": ours.fr_core, "unfinished": True}})
 
