@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keyrings import CLEAR_AND_ENCRYPTED
 
 from fhir_ins.fhir.matching import matches as keys_match
 from fhir_ins.fhir.search import parse
@@ -28,9 +29,10 @@ Json = dict[str, Any]
 INFINITY = Decimal("Infinity")
 
 
-@pytest.fixture(scope="module")
-async def resources(mongod: Mongod) -> AsyncIterator[Resources]:
-    database = Database(mongod.uri, f"forms_{uuid4().hex}")
+@pytest.fixture(scope="module", params=CLEAR_AND_ENCRYPTED)
+async def resources(mongod: Mongod, request: pytest.FixtureRequest) -> AsyncIterator[Resources]:
+    """An encrypted store answers as a clear one does."""
+    database = Database(mongod.uri, f"forms_{uuid4().hex}", keyring=request.param)
     await database.prepare()
     yield Resources(database)
     await database.client.drop_database(database.database.name)
