@@ -15,7 +15,7 @@ from fhir_ins.security.network import Networks
 class Settings(BaseSettings):
     """The configuration of one server process. The descriptions are the help of the command line."""
 
-    model_config = SettingsConfigDict(env_prefix="FHIR_INS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FHIR_INS_", extra="ignore", hide_input_in_errors=True)
 
     host: str = Field(
         "127.0.0.1",

@@ -1,7 +1,7 @@
 """What every endpoint reaches for: who calls, the store, the téléservice, the base URL."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -45,7 +45,7 @@ class Context:
     published: Published
     served: Served
     insi: Insi | None
-    cursor_key: bytes
+    cursor_key: bytes = field(repr=False)
     capabilities: Mapping[str, Version]
     openapi: Callable[[], bytes]
     docs: Callable[[], str]

@@ -1,7 +1,7 @@
 """Asking INSi for traits, as both operations do: the traits judged first, the sequence of calls, the outcome."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fhir_ins.api.context import Context, requester_of, today
@@ -49,7 +49,7 @@ class Asked:
     traits: Traits
     place_of: Callable[[Trait], str] = PATIENT_PLACES.__getitem__
     card: ByVitale | None = None
-    assertion: bytes | None = None
+    assertion: bytes | None = field(default=None, repr=False)
 
 
 async def ask(context: Context, caller: Caller, asked: Asked) -> tuple[Answer, list[Call]]:

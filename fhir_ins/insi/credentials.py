@@ -6,7 +6,7 @@ Emetteur is its NameID. In both, a search with a carte Vitale sends the Vitale a
 AssertionPS. CNDA test 1.02: an assertion past its time is never sent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fhir_ins.ins.matricule import Matricule
@@ -28,7 +28,7 @@ class Credentials:
     """What a request carries of them; `assertions` in the order of wsse:Security."""
 
     emetteur: str
-    assertions: tuple[bytes, ...] = ()
+    assertions: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 def credentials_of_organisation(question: Question, emetteur: str, now: datetime) -> Credentials | Fault:

@@ -5,7 +5,7 @@ verification of INSi Lot 2, whose contract is not public.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any, Protocol
@@ -53,7 +53,7 @@ class ByVitale:
     family: str | None
     birth_date: str | None
     birth_rank: str | None
-    assertion: bytes | None = None
+    assertion: bytes | None = field(default=None, repr=False)
 
     @property
     def operation(self) -> Operation:
@@ -93,7 +93,7 @@ class Requester:
 
     tenant: str
     operator: str
-    assertion: bytes | None = None
+    assertion: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
