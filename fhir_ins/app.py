@@ -26,7 +26,6 @@ from fhir_ins.api.proxies import Proxies
 from fhir_ins.api.published import Published
 from fhir_ins.api.rates import Rates
 from fhir_ins.api.routes import ROUTES
-from fhir_ins.api.security_headers import SecurityHeaders
 from fhir_ins.api.served import served
 from fhir_ins.api.tenancy import Tenancy
 from fhir_ins.artifacts import profiles
@@ -135,7 +134,6 @@ def application(settings: Settings) -> FastAPI:
     if settings.trusted_proxies or settings.client_certificate_header:
         app.add_middleware(Proxies, networks=settings.trusted_proxies, header=settings.client_certificate_header)
     app.add_middleware(AccessLog)
-    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -82,11 +82,7 @@ def test_no_class_of_ours_shows_a_field_that_holds_a_secret() -> None:
         if _SECRET_FIELD.search(field.name) and f"{each.__name__}.{field.name}" not in _HARMLESS
     ]
     assert {"Context", "TlsFiles", "Requester", "Credentials"} <= {each.__name__ for each, _ in held}
-    showing = [
-        f"{each.__name__}.{field.name}"
-        for each, field in held
-        if field.repr and each.__dataclass_params__.repr
-    ]
+    showing = [f"{each.__name__}.{field.name}" for each, field in held if field.repr and each.__dataclass_params__.repr]
     assert showing == []
 
 

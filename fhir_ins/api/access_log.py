@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fhir_ins.api.responses import in_language, resource_response
+from fhir_ins.api.security_headers import secure
 from fhir_ins.fhir.outcome import Issue, operation_outcome
 from fhir_ins.log import places
 
@@ -21,6 +22,8 @@ _log = structlog.get_logger()
 
 class AccessLog:
     """Pure ASGI middleware; answers with the id it logs, in X-Request-Id, and for a fault of ours with a 500.
+
+    Every answer passes here, so that it is here that each gets its security headers.
 
     An id of the caller's goes back in X-Correlation-Id, and is not logged. https://hl7.org/fhir/R4/http.html#custom
     """
@@ -38,7 +41,9 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_correlation(scope)]
+                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *_correlation(scope)]
+                secure(headers, scope["scheme"])
+                message["headers"] = headers
             await send(message)
 
         try:

@@ -3,36 +3,21 @@
 Source: OWASP, « REST Security Cheat Sheet », security headers; RFC 6797 (HSTS). A page of ours has a policy of its own.
 """
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+_POLICY = b"content-security-policy"
+_BUT_POLICY = SECURITY_HEADERS[:-1]
+_STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+
+Headers = list[tuple[bytes, bytes]]
 
 
-class SecurityHeaders:
-    """Pure ASGI middleware around everything, so that no answer is without them; HSTS where the request came by TLS."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message["headers"]
-                own = {name for name, _ in headers}
-                headers = [*headers, *(header for header in SECURITY_HEADERS if header[0] not in own)]
-                if scope["scheme"] == "https":
-                    headers.append(STRICT_TRANSPORT)
-                message["headers"] = headers
-            await send(message)
-
-        await self.app(scope, receive, secured)
+def secure(headers: Headers, scheme: str) -> None:
+    """Add them to the headers of an answer; HSTS where the request came by TLS (`scheme` https)."""
+    headers += _BUT_POLICY if any(name == _POLICY for name, _ in headers) else SECURITY_HEADERS
+    if scheme == "https":
+        headers.append(_STRICT_TRANSPORT)
