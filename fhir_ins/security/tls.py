@@ -70,7 +70,7 @@ def _context(files: TlsFiles, former: ssl.SSLContext | None) -> ssl.SSLContext:
     context.set_ciphers(_SUITES)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
-    context.num_tickets = 0  # a session resumed would be one whose client certificate is not looked at again
+    context.num_tickets = 0  # in a session taken up again the client's certificate is not looked at
     try:
         context.load_cert_chain(files.certificate, files.key, files.passphrase)
         if files.client_authorities:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -81,7 +83,6 @@ async def told(url: str, tls: ssl.SSLContext) -> dict[str, object]:
         await connection.send(GET)
         known: dict[str, object] = json.loads((await connection.answer()).body)
         known["ours"] = connection.writer.get_extra_info("cipher")
-        known["resumed"] = connection.writer.get_extra_info("ssl_object").session_reused
         known["certificate"] = connection.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         return known
 
@@ -203,13 +204,37 @@ class TestClientCertificates:
             with pytest.raises(REFUSED):
                 await told(url, trusting(client, tmp_path))
 
-    async def test_a_session_is_not_resumed(
+    async def test_a_session_of_tls_1_3_is_not_taken_up_again(
         self, files: dict[str, Path], clients: Authority, trusting: Trusting
     ) -> None:
+        context = trusting()
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
         async with serving(Settings(**files), whoami) as url:
-            context = trusting()
-            for _ in range(2):
-                assert (await told(url, context))["resumed"] is False
+            assert await asyncio.to_thread(second_is_resumed, urlsplit(url).port, context) is False
+        ordinary = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ordinary.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        async with await asyncio.start_server(answer_once, "127.0.0.1", 0, ssl=ordinary) as server:
+            port = server.sockets[0].getsockname()[1]
+            assert await asyncio.to_thread(second_is_resumed, port, context) is True
+
+
+def second_is_resumed(port: int, context: ssl.SSLContext) -> bool | None:
+    """Whether a client that comes again with its session is spared the handshake."""
+    session, resumed = None, None
+    for _ in range(2):
+        tcp = socket.create_connection(("127.0.0.1", port))
+        with context.wrap_socket(tcp, server_hostname="localhost", session=session) as connection:
+            connection.sendall(GET)
+            assert connection.recv(1000)
+            session, resumed = connection.session, connection.session_reused
+    return resumed
+
+
+async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+    await writer.drain()
+    writer.close()
 
 
 class TestReplacedFiles:
