@@ -3,6 +3,7 @@
 Each may be interrupted and run again. All but the first leave servers reading and writing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,7 +16,7 @@ from fhir_ins.at_rest import configured_keyring
 from fhir_ins.settings import Settings
 from fhir_ins.store.database import SECRETS, Database, Document
 from fhir_ins.store.sealing import SEALED
-from fhir_ins.store.tenant_keys import TenantKeyStore
+from fhir_ins.store.tenant_keys import FRESH_SECONDS, TenantKeyStore
 from fhir_ins.store.writing import Writing, begin_sealing, end_sealing, require_sealing
 
 _BATCH = 100  # documents at a time
@@ -46,20 +47,26 @@ async def encrypt(settings: Settings) -> int:
     return count
 
 
-async def rotate(settings: Settings) -> int:
-    """Give each tenant its next data key and seal its versions by it; answers how many.
+async def rotate(settings: Settings, *, patience: float = FRESH_SECONDS) -> int:
+    """Give each tenant its next data key and seal its versions by it; answers how many. Raises as `encrypt` does.
 
-    Servers that know the former one only seal by that until they look again, within half a minute: what they write so
-    stays readable, and the next rotation seals it anew. Raises as `encrypt` does.
+    `patience`: the seconds in which each server looks for new keys, after which none seals by a former one.
     """
     async with _opened(settings) as (database, keys):
         await require_sealing(database, Writing(settings.fr_core, sealed=True))
-        count = 0
-        for tenant in await keys.tenants():
-            generation = await keys.rotate(tenant)
-            for collection in (database.resources, database.versions):
-                async for batch in _batches(collection, {"tenant": tenant, "sealed": {"$lt": generation}}):
-                    count += await _seal_anew(database, collection, tenant, batch)
+        generations = {tenant: await keys.rotate(tenant) for tenant in await keys.tenants()}
+        await asyncio.sleep(patience)
+        return sum([await _sealed_anew(database, tenant, number) for tenant, number in generations.items()])
+
+
+async def _sealed_anew(database: Database, tenant: str, generation: int) -> int:
+    """Seal all that is sealed by former generations, until there is none."""
+    count = 0
+    for collection in (database.resources, database.versions):
+        former: Document = {"tenant": tenant, "sealed": {"$lt": generation}}
+        while await collection.find_one(former, {"_id": 1}):
+            async for batch in _batches(collection, former):
+                count += await _seal_anew(database, collection, tenant, batch)
     return count
 
 
@@ -80,7 +87,8 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, TenantKey
     database = Database(uri, settings.mongodb_database, timeout=timeout, keyring=keyring)
     assert database.seals.keys is not None  # noqa: S101 - made of the keyring
     try:
-        yield database, database.seals.keys
+        with pymongo.timeout(None):  # a store is looked through, however long it takes
+            yield database, database.seals.keys
     finally:
         await database.close()
 
@@ -124,4 +132,5 @@ async def _encrypt_secrets(database: Database, keys: TenantKeyStore) -> None:
     for name in SECRETS:
         found = await database.server.find_one({"_id": name, "value": {"$exists": True}})
         if found:
-            await database.server.replace_one({"_id": name}, {"sealed": await keys.sealed_secret(name, found["value"])})
+            wrapped = await keys.wrapped_secret(name, found["value"])
+            await database.server.replace_one({"_id": name}, {"wrapped": wrapped})

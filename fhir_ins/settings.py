@@ -184,6 +184,11 @@ class Settings(BaseSettings):
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
     @property
+    def encrypted(self) -> bool:
+        """Whether the store is: exactly when there is a master key."""
+        return bool(self.master_key.get_secret_value().strip() or self.master_key_file or self.kms)
+
+    @property
     def lps_instance(self) -> str:
         """The installation's UUID: as set, else the same at every start for this tenant and database."""
         return self.insi_lps_instance or str(uuid5(NAMESPACE_URL, f"fhir-ins:{self.tenant}:{self.mongodb_database}"))

@@ -1,5 +1,6 @@
 """Master keys for tests: stores that are encrypted beside stores that are clear."""
 
+import base64
 import os
 
 import pytest
@@ -12,3 +13,8 @@ def keyring() -> Keyring:
 
 
 CLEAR_AND_ENCRYPTED = [pytest.param(None, id="clear"), pytest.param(keyring(), id="encrypted")]
+
+
+def master_key() -> str:
+    """A new one, as a setting has it."""
+    return base64.b64encode(os.urandom(32)).decode()

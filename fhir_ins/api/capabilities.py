@@ -24,6 +24,7 @@ from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.settings import Settings
+from fhir_ins.store.keyed_places import LIMITS
 from fhir_ins.store.versions import Version
 
 Json = dict[str, Any]
@@ -84,8 +85,11 @@ def capability_statement(settings: Settings, served: Served) -> bytes:
             f"http://hl7.org/fhir/CompartmentDefinition/{type_.lower()}" for type_ in COMPARTMENTS if served.of(type_)
         ],
     }
-    secured = {**rest, "security": _security(settings), "resource": resources, **whole}
-    return serialise({**stated, "rest": [secured]})
+    said_of_all = {
+        "documentation": rest["documentation"] + (f" {LIMITS}" if settings.encrypted else ""),
+        "security": _security(settings),
+    }
+    return serialise({**stated, "rest": [{**rest, **said_of_all, "resource": resources, **whole}]})
 
 
 def _security(settings: Settings) -> Json:

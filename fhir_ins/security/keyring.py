@@ -143,6 +143,7 @@ def load_kms(path: str) -> MasterKey:
     except AttributeError:
         raise ValueError(f"The module {module} has no {name}.") from None
     service = factory()
-    if not all(callable(getattr(service, method, None)) for method in ("wrap", "unwrap")) or not service.name:
+    named = bool(getattr(service, "name", ""))
+    if not (named and all(callable(getattr(service, method, None)) for method in ("wrap", "unwrap"))):
         raise ValueError(f"What {path} makes has no name, or no methods wrap(key) and unwrap(wrapped).")
     return service

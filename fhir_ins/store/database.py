@@ -121,11 +121,11 @@ class Database:
         """32 random bytes kept in the database, the same for every process that serves it; wrapped in a sealed one."""
         value, keys = os.urandom(32), self.seals.keys
         if await self.server.find_one({"_id": name}) is None:
-            made = {"sealed": await keys.sealed_secret(name, value)} if keys else {"value": Binary(value)}
+            made = {"wrapped": await keys.wrapped_secret(name, value)} if keys else {"value": Binary(value)}
             await self.insert_once({"_id": name, **made})
         found = await self.server.find_one({"_id": name})
         assert found is not None  # noqa: S101 - inserted above and never removed
-        return await keys.opened_secret(name, found["sealed"]) if keys else bytes(found["value"])
+        return await keys.opened_secret(name, found["wrapped"]) if keys else bytes(found["value"])
 
     def require_keys(self) -> None:
         """Raises Unavailable for a store whose search keys are not all by our rules: a search would miss some."""

@@ -27,6 +27,12 @@ from fhir_ins.store.keyed_search import (
 from fhir_ins.store.keys import exact_key, string_key
 from fhir_ins.store.places import NOTHING, Filter, Place, Sought
 
+# What such a store is not asked, as its CapabilityStatement says it.
+LIMITS = (
+    "This server encrypts its store: _sort takes _lastUpdated, _id, dates, numbers and quantities, no names, texts, "
+    "codes or references; birthdate and death-date are searched for by a whole year, month or day, without a prefix, "
+    "and not sorted by."
+)
 _ORDERED = frozenset({Kind.DATE, Kind.NUMBER, Kind.QUANTITY})
 
 

@@ -24,7 +24,7 @@ from fhir_ins.fhir.outcome import Unavailable
 from fhir_ins.security.keyring import KEY_BYTES, KeyFault, Keyring, Wrapped
 
 Document = dict[str, Any]
-FRESH_SECONDS = 30.0
+FRESH_SECONDS = 5.0
 MOST_GENERATIONS = 255  # a byte says which
 _KEYED_BYTES = 16  # of an HMAC-SHA256: no two keys of a store are the same by chance
 _log = structlog.get_logger()
@@ -106,12 +106,12 @@ class TenantKeyStore:
 
     async def rewrap_secrets(self) -> int:
         """Wrap the server's own secrets by the current master key; answers how many were wrapped by another."""
-        other = await self._server.find({"sealed.master": {"$exists": True, "$ne": self.master}}).to_list()
+        other = await self._server.find({"wrapped.master": {"$exists": True, "$ne": self.master}}).to_list()
         for secret in other:
-            value = await self.opened_secret(secret["_id"], secret["sealed"])
-            anew = await self.sealed_secret(secret["_id"], value)
-            here = {"_id": secret["_id"], "sealed": secret["sealed"]}
-            await self._server.update_one(here, {"$set": {"sealed": anew}})
+            value = await self.opened_secret(secret["_id"], secret["wrapped"])
+            anew = await self.wrapped_secret(secret["_id"], value)
+            here = {"_id": secret["_id"], "wrapped": secret["wrapped"]}
+            await self._server.update_one(here, {"$set": {"wrapped": anew}})
         return len(other)
 
     @property
@@ -132,12 +132,12 @@ class TenantKeyStore:
                 if key["master"] not in tried:
                     await self._keyring.unwrap(use, _wrapped(key))
                     tried.add(key["master"])
-        async for secret in self._server.find({"sealed": {"$exists": True}}):
-            await self.opened_secret(secret["_id"], secret["sealed"])
+        async for secret in self._server.find({"wrapped": {"$exists": True}}):
+            await self.opened_secret(secret["_id"], secret["wrapped"])
 
     # Secrets of the server
 
-    async def sealed_secret(self, name: str, value: bytes) -> Document:
+    async def wrapped_secret(self, name: str, value: bytes) -> Document:
         """A secret of the server's own, as it is stored."""
         return _stored(await self._keyring.wrap(f"secret {name}", value))
 

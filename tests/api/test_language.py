@@ -27,6 +27,7 @@ ELSEWHERE = {
     "fhir/search_expressions.py",
     "fhir/search_parameters.py",
     "fhir/search_paths.py",
+    "security/keyring.py",  # at the start, but for one
     "fhir/invariants/published.py",
     "frcore/search_parameters.py",
     "security/access_file.py",  # at start-up
