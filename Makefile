@@ -22,16 +22,16 @@ bench: $(INSTALLED)
 
 # What the server is made of, as CycloneDX: names, versions, hashes and licences of all that runs.
 sbom: $(INSTALLED)
-	$(BIN)/python -m supply.sbom docker/requirements.lock dist/sbom.cdx.json
+	$(BIN)/python docker/supply/sbom.py docker/requirements.lock dist/sbom.cdx.json
 
 # What is publicly known against what runs. It asks a vulnerability service: what it cannot ask about is a failure, too.
 audit: .venv-supply/installed
 	@.venv-supply/bin/pip-audit --strict --disable-pip --require-hashes --requirement docker/requirements.lock || \
 	  { echo "make audit: not passed. Either something above is vulnerable, or no service could be asked (see above)."; exit 1; }
 
-.venv-supply/installed: supply/requirements.lock
+.venv-supply/installed: docker/supply/requirements.lock
 	@test -x .venv-supply/bin/python || $(PYTHON) -m venv .venv-supply
-	@.venv-supply/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r supply/requirements.lock
+	@.venv-supply/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r docker/supply/requirements.lock
 	@touch $@
 
 # The environment follows the lock and the entry points; a change of either installs again.
@@ -48,7 +48,7 @@ lock:
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev -o requirements.lock pyproject.toml
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --constraint requirements.lock -o docker/requirements.lock pyproject.toml
-	echo "pip-audit>=2.9" | .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -o supply/requirements.lock -
+	echo "pip-audit>=2.9" | .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -o docker/supply/requirements.lock -
 	rm -rf .venv-lock
 
 # For maintainers: compiles the official FHIR R4 and FR Core definitions into the tables the validator reads.

@@ -22,7 +22,9 @@ ELSEWHERE = {"colorama", "tzdata"}
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The document that `make sbom` writes."""
     target = tmp_path_factory.mktemp("sbom") / "new" / "sbom.cdx.json"
-    subprocess.run([sys.executable, "-m", "supply.sbom", LOCK, str(target)], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "docker/supply/sbom.py", LOCK, str(target)], cwd=ROOT, check=True, capture_output=True
+    )
     return target.read_text("utf-8")
 
 
@@ -82,7 +84,7 @@ def test_an_audit_that_cannot_ask_does_not_pass() -> None:
 
 
 def test_what_audits_is_pinned_by_hash_too() -> None:
-    lock = (ROOT / "supply/requirements.lock").read_text()
+    lock = (ROOT / "docker/supply/requirements.lock").read_text()
     assert "pip-audit" in dict(PIN.findall(lock))
     assert all("--hash=sha256:" in following for following in re.split(PIN, lock)[3::3])
     assert "://" not in lock

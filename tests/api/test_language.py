@@ -31,7 +31,6 @@ ELSEWHERE = {
     "fhir/invariants/published.py",
     "frcore/search_parameters.py",
     "security/access_file.py",  # at start-up
-    "security/keyring.py",  # at start-up, but for one
     "security/tls.py",
 }
 

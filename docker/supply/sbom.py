@@ -1,6 +1,6 @@
 """The software bill of materials of what runs: CycloneDX 1.6 (JSON), made of the lock the image is built from.
 
-    python -m supply.sbom docker/requirements.lock dist/sbom.cdx.json
+    python docker/supply/sbom.py docker/requirements.lock dist/sbom.cdx.json
 
 Names, versions and hashes are the lock's; licences, and who needs whom, are what the installed packages say of
 themselves. https://cyclonedx.org/docs/1.6/json/
