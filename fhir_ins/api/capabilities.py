@@ -5,6 +5,7 @@ server itself works by (what is served, search parameters, operations).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_ins import __version__
-from fhir_ins.api.context import context_of
+from fhir_ins.api.context import base_url, context_of
 from fhir_ins.api.includes import includable, reverse_includable
 from fhir_ins.api.operation_input import OPERATIONS, operation_definition
 from fhir_ins.api.read import read_response
@@ -29,6 +30,7 @@ from fhir_ins.store.versions import Version
 
 Json = dict[str, Any]
 
+_BASE = b"{base}"  # stands for the base URL until a request says what it is
 _STATEMENT = "capability/capability-statement.json"
 _TERMINOLOGY = "capability/terminology-capabilities.json"
 _R4 = "http://hl7.org/fhir/OperationDefinition"
@@ -58,13 +60,15 @@ async def capabilities(request: Request) -> Response:
     version = offered.get(request.query_params.get("mode", "full"))
     if version is None:
         raise BadRequest("This server offers mode=full, mode=normative and mode=terminology.", code="not-supported")
-    return read_response(request, version)
+    assert version.body is not None  # noqa: S101 - a statement is never deleted
+    here = serialise(base_url(request))[1:-1]
+    return read_response(request, replace(version, body=version.body.replace(_BASE, here, 1)))
 
 
 def capabilities_by_mode(settings: Settings, served: Served) -> dict[str, Version]:
     """What is answered in each mode, from the start of this server on; the ETag is its digest."""
     full = _version("CapabilityStatement", capability_statement(settings, served))
-    terminology = _version("TerminologyCapabilities", serialise(_dated(artifact(_TERMINOLOGY), settings)))
+    terminology = _version("TerminologyCapabilities", serialise(_dated(artifact(_TERMINOLOGY))))
     return {"full": full, "normative": full, "terminology": terminology}
 
 
@@ -73,8 +77,8 @@ def _version(type_: str, body: bytes) -> Version:
 
 
 def capability_statement(settings: Settings, served: Served) -> bytes:
-    """The CapabilityStatement of this server, as bytes."""
-    stated = _dated(artifact(_STATEMENT), settings)
+    """The CapabilityStatement of this server, as bytes; `_BASE` in it stands for the base URL."""
+    stated = _dated(artifact(_STATEMENT))
     (rest,) = stated["rest"]
     said = {resource["type"]: resource for resource in rest["resource"]}
     resources = [_resource(type_, said, settings, served) for type_ in served.interactions]
@@ -103,13 +107,12 @@ def _security(settings: Settings) -> Json:
     return {"cors": bool(settings.cors_origins), **(by_token if settings.access else by_nothing)}
 
 
-def _dated(stated: Json, settings: Settings) -> Json:
-    configured = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+def _dated(stated: Json) -> Json:
     return {
         **stated,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": {**stated["software"], "version": __version__},
-        "implementation": {**stated["implementation"], "url": str(configured).rstrip("/")},
+        "implementation": {**stated["implementation"], "url": _BASE.decode()},
     }
 
 

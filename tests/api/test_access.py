@@ -397,7 +397,9 @@ async def test_discovery_names_the_issuer(place: Place) -> None:
     assert found["token_endpoint"] == f"{place.issuer.issuer}/token"
     assert {"permission-v1", "permission-v2"} <= set(found["capabilities"])
     assert {"system/*.cruds", "user/Patient.cruds", "ins.fetch"} <= set(found["scopes_supported"])
-    stated = (await place.client.get(f"{place.base()}/metadata")).json()["rest"][0]["security"]
+    statement = (await place.client.get(f"{place.base()}/metadata")).json()
+    assert statement["implementation"]["url"] == f"{str(place.client.base_url).rstrip('/')}{place.base()}"
+    stated = statement["rest"][0]["security"]
     assert stated["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
 
 
