@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import insi, load, processes, validation, wrk
+from benchmarks import encryption, insi, load, processes, validation, wrk
 from benchmarks.floor import DATABASE
 from benchmarks.patients import patient
 from benchmarks.report import Figures, Results, Slice, as_json, table
@@ -23,6 +23,7 @@ from fhir_ins.store.mongod import Mongod
 
 SIDES = ("floor", "server")
 WARM_UP_SECONDS = 1.0
+_NAMES = [*(row.name for row in ROWS), insi.ROW, encryption.ROW, validation.ROW]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,10 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="slices of each side for a row (%(default)s)")
     parser.add_argument("--connections", type=int, default=16, help="requests in flight (%(default)s)")
     parser.add_argument(
-        "--row", action="append", choices=[*(row.name for row in ROWS), insi.ROW, validation.ROW], help="only this row"
+        "--row",
+        action="append",
+        choices=_NAMES,
+        help="only this row",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
@@ -110,6 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             fetches = insi.measure(mongod, chosen.rounds, chosen.seconds)
         figures[insi.ROW] = asdict(fetches)
         print(insi.table(fetches))
+    if not chosen.row or encryption.ROW in chosen.row:
+        with (
+            tempfile.TemporaryDirectory(prefix="fhir-ins-bench-") as directory,
+            Mongod.start(Path(directory)) as mongod,
+        ):
+            sealed = encryption.measure(mongod, chosen.patients, chosen.connections, chosen.rounds, chosen.seconds)
+        figures[encryption.ROW] = asdict(sealed)
+        print(encryption.table(sealed))
     if not chosen.row or validation.ROW in chosen.row:
         costs = validation.measure()
         figures[validation.ROW] = asdict(costs)

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from keyrings import encrypted
 from people import (
     ADRUN,
     ADRUN_TRAITS,
@@ -19,6 +20,8 @@ from people import (
     stated_status,
 )
 
+from fhir_ins.settings import Settings
+
 BY_MATRICULE = [f"{NIR}|{ADRUN}", ADRUN, f"{NIR}|"]
 STRICT_EDITS: list[dict[str, Any]] = [
     {"name": [{"use": "official", "family": "ADRUNE", "given": ["ZOE"]}]},
@@ -27,6 +30,11 @@ STRICT_EDITS: list[dict[str, Any]] = [
     {"birthDate": "1975-12-30"},
     {"extension": []},  # the birth place goes
 ]
+
+
+@pytest.fixture(params=[False, True], ids=["clear", "encrypted"])
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    return encrypted(settings) if request.param else settings
 
 
 async def obtained(fhir: httpx.AsyncClient) -> httpx.Response:

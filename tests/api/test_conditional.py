@@ -5,13 +5,20 @@ from typing import Any
 
 import httpx
 import pytest
+from keyrings import encrypted
 from people import patient
 from servers import SANDBOX_RIGHTS, StartServer
 
 from fhir_ins.security.caller import Right
+from fhir_ins.settings import Settings
 
 IPP = {"system": "urn:oid:1.2.250.1.999.1", "value": "IPP-1"}
 BY_IPP = f"identifier={IPP['system']}|{IPP['value']}"
+
+
+@pytest.fixture(params=[False, True], ids=["clear", "encrypted"])
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    return encrypted(settings) if request.param else settings
 
 
 def somebody(**changes: Any) -> dict[str, Any]:

@@ -5,15 +5,22 @@ from typing import Any
 
 import httpx
 import pytest
+from keyrings import encrypted
 from people import ADRUN, NIR, claiming, document_checked, out, patient, reliability, traits
 from servers import StartServer
 
 from fhir_ins.ins.status import Status
+from fhir_ins.settings import Settings
 
 STATUSES = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0445"
 OURS = "https://fhir-ins.example/fhir/CodeSystem/ins-identity-status"
 COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 TODAY = datetime.now(UTC).date().isoformat()
+
+
+@pytest.fixture(params=[False, True], ids=["clear", "encrypted"])
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    return encrypted(settings) if request.param else settings
 
 
 async def fetched(fhir: httpx.AsyncClient, *asked: Any) -> dict[str, Any]:

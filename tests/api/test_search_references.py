@@ -4,11 +4,19 @@ from typing import Any
 
 import httpx
 import pytest
+from keyrings import encrypted
 from people import ADRUN, NIR, patient
 from qualifying import qualified
 from servers import StartServer
 
+from fhir_ins.settings import Settings
+
 Json = dict[str, Any]
+
+
+@pytest.fixture(params=[False, True], ids=["clear", "encrypted"])
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    return encrypted(settings) if request.param else settings
 
 
 async def made(fhir: httpx.AsyncClient, type_: str, **elements: Any) -> str:
