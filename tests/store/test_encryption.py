@@ -31,6 +31,7 @@ from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
 from fhir_ins.store.documents import Draft
 from fhir_ins.store.mongod import Mongod
+from fhir_ins.store.query import compiled
 from fhir_ins.store.resources import Resources
 from fhir_ins.store.sealing import Altered
 from fhir_ins.store.writing import WrittenOtherwise
@@ -406,3 +407,49 @@ async def test_search_keys_cannot_be_told_without_the_key(database: Database) ->
         assert not set(found["main"][name]) & set(found["other"][name])
     search = parse_search([("family", "adrun")], PARAMETERS["Patient"], lenient=False)
     assert len((await Resources(database).search(other, "Patient", search)).found) == 1
+
+
+LOOKED_FOR = [
+    {"family": "zam012"},
+    {"family": "zam0123azertyuiop"},
+    {"family:exact": "Zam0123AzertyuiopQsdf"},
+    {"family:contains": "m0123azer"},
+    {"name": "zam012", "gender": "female"},
+    {"identifier": "urn:ipp|123"},
+    {"identifier": "123,124"},
+    {"birthdate": "1912-05"},
+]
+
+
+@pytest.mark.parametrize("asked", LOOKED_FOR, ids=str)
+async def test_a_search_of_an_encrypted_store_reads_little_more_than_it_finds(
+    crowd: Database, asked: dict[str, str]
+) -> None:
+    search = parse_search(list(asked.items()), PARAMETERS["Patient"], lenient=False)
+    found = (await Resources(crowd).search(CALLER, "Patient", search)).found
+    place = (await crowd.seals.of(CALLER.tenant)).place("Patient", reference=False)
+    query = compiled(search, place)
+    hint = {"hint": query.index} if query.index else {}
+    command = {"find": "resources", "filter": query.filter, **hint}
+    seen = (await crowd.database.command("explain", command, verbosity="executionStats"))["executionStats"]
+    assert 1 <= len(found) <= 20
+    assert seen["nReturned"] >= len(found)
+    assert seen["totalDocsExamined"] <= 2 * len(found) + 5
+    assert seen["totalKeysExamined"] <= 3 * len(found) + 25
+
+
+@pytest.fixture(scope="module")
+async def crowd(mongod: Mongod) -> AsyncIterator[Database]:
+    """Of whom no two have the same name, number or birth date."""
+    database = Database(mongod.uri, f"crowd-{uuid4().hex}", keyring=keyring())
+    await database.prepare()
+    for number in range(400):
+        elements = {
+            "name": [{"family": f"Zam{number:04}AzertyuiopQsdf"}],
+            "identifier": [{"system": "urn:ipp", "value": str(number)}],
+            "birthDate": f"19{number % 100:02}-{number % 12 + 1:02}-{number % 28 + 1:02}",
+        }
+        await Resources(database).create(CALLER, "Patient", Draft(patient(**elements), None, None, Identity()))
+    yield database
+    await database.client.drop_database(database.database.name)
+    await database.close()
