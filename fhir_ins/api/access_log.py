@@ -9,13 +9,10 @@ from uuid import uuid4
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhir_ins.api.responses import in_language, resource_response
+from fhir_ins.api.errors import REQUEST_ID, on_unexpected_error
 from fhir_ins.api.security_headers import secure
-from fhir_ins.fhir.outcome import Issue, operation_outcome
-from fhir_ins.log import places
 
 _log = structlog.get_logger()
 
@@ -36,6 +33,7 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         started, status, request_id = time.perf_counter(), 0, uuid4().hex
+        scope[REQUEST_ID] = request_id
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -51,14 +49,9 @@ class AccessLog:
         except ClientDisconnect:
             status = 499  # as proxies log a caller who left before the answer
         except Exception as error:
-            _log.error(
-                "unexpected_error",
-                request_id=request_id,
-                error=type(error).__name__,
-                at=places(error.__traceback__),
-            )
+            response = on_unexpected_error(Request(scope), error)
             if not status:
-                await in_language(Request(scope), _our_fault())(scope, receive, observed)
+                await response(scope, receive, observed)
         finally:
             _log.info(
                 "request",
@@ -75,13 +68,6 @@ def _correlation(scope: Scope) -> list[tuple[bytes, bytes]]:
     given = dict(scope["headers"])
     own = given.get(b"x-correlation-id") or given.get(b"x-request-id") or b""
     return [(b"x-correlation-id", own)] if _ID.fullmatch(own) else []
-
-
-def _our_fault() -> Response:
-    issue = Issue(
-        "exception", "The server failed on this request. The fault is logged; please report its X-Request-Id."
-    )
-    return resource_response(operation_outcome([issue]), 500)
 
 
 _ID = re.compile(rb"[!-~]{1,128}")

@@ -12,7 +12,7 @@ from starlette.types import Message
 from fhir_ins.api.body import SENT
 from fhir_ins.api.context import BASE
 from fhir_ins.api.entries import Entry
-from fhir_ins.api.errors import on_database_error, on_fhir_error
+from fhir_ins.api.errors import on_database_error, on_fhir_error, on_unexpected_error
 from fhir_ins.api.responses import ENTRY
 from fhir_ins.fhir.outcome import FhirError, Issue, NotFound, placed
 
@@ -20,14 +20,17 @@ _PASSED_ON = (b"authorization", b"prefer", b"accept-language")
 
 
 async def answered(request: Request, entry: Entry) -> Response:
-    """The answer to one entry of a batch, a failure included."""
+    """The answer to one entry of a batch, a failure included: one of ours, too, is of this entry alone."""
     part = Request({**request.scope, ENTRY: True}, request.receive)
     try:
-        return await asked(part, entry)
-    except FhirError as error:
-        return await on_fhir_error(part, error)
-    except PyMongoError as error:
-        return await on_database_error(part, error)
+        try:
+            return await asked(part, entry)
+        except FhirError as error:
+            return await on_fhir_error(part, error)
+        except PyMongoError as error:
+            return await on_database_error(part, error)
+    except Exception as error:
+        return on_unexpected_error(part, error)
 
 
 async def asked(request: Request, entry: Entry, more: Mapping[str, Any] | None = None) -> Response:

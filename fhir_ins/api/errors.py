@@ -12,12 +12,14 @@ from starlette.responses import Response
 
 from fhir_ins.api.context import base_url
 from fhir_ins.api.negotiation import answer_format
-from fhir_ins.api.responses import FORMAT, rendered, resource_response
+from fhir_ins.api.responses import FORMAT, in_language, rendered, resource_response
 from fhir_ins.fhir.outcome import MESSAGES, FhirError, Issue, operation_outcome
+from fhir_ins.log import places
 
 Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
 
 _log = structlog.get_logger()
+REQUEST_ID = "fhir_ins.request_id"  # the key of a request's scope under which the id of its log line stands
 _AWAY = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
 _CODES = {404: "not-found", 405: "not-supported"}
 _MESSAGES = {404: "MSG_NO_MODULE", 405: "MSG_OP_NOT_ALLOWED"}
@@ -55,6 +57,20 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         )
     issue = Issue("transient", text)
     return _outcome(request, [issue], 503, {"Retry-After": "5"})
+
+
+def on_unexpected_error(request: Request, error: Exception) -> Response:
+    """A fault of ours: logged by where it arose, and answered without a word of it."""
+    _log.error(
+        "unexpected_error",
+        request_id=request.scope.get(REQUEST_ID),
+        error=type(error).__name__,
+        at=places(error.__traceback__),
+    )
+    issue = Issue(
+        "exception", "The server failed on this request. The fault is logged; please report its X-Request-Id."
+    )
+    return in_language(request, resource_response(operation_outcome([issue]), 500))
 
 
 def _outcome(

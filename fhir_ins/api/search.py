@@ -246,9 +246,11 @@ def searchset(
 
 
 async def _form(request: Request) -> list[tuple[str, str]]:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+    """The parameters in the body; all may be in the URL instead, and the body be empty."""
+    body = await bounded_body(request)
+    if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise UnsupportedMediaType(f"A search by POST sends its parameters as {_FORM}.")
-    return _pairs(_text(await bounded_body(request)))
+    return _pairs(_text(body))
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

@@ -102,10 +102,10 @@ def parse(
             criteria.append(found)
         elif asked := asked_for(name, parameters):
             criteria.append(_criterion(asked, value, base))
-        elif lenient:
-            continue
         else:
             known = name.partition(":")[0] in parameters
+            if lenient and not known:  # a modifier that is not offered is refused, however lenient
+                continue
             message = "MSG_PARAM_MODIFIER_INVALID" if known else "MSG_PARAM_UNKNOWN"
             raise BadRequest(_unknown(name, parameters), code="not-supported", message=message)
         applied.append((name, value))

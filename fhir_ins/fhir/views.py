@@ -43,6 +43,7 @@ def with_elements(resource: dict[str, Any], names: Sequence[str]) -> dict[str, A
     Raises BadRequest, telling the names there are, when one of `names` is not an element of the resource's root.
     """
     type_ = resource["resourceType"]
+    names = [name for name in names if name != "resourceType"]  # which is always there
     known = frozenset(name.removesuffix("[x]") for name in children_of(Place(type_)))
     for position, name in enumerate(names, 1):
         if name not in known and name not in children_of(Place(type_)):

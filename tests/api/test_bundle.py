@@ -323,3 +323,14 @@ def in_a_transaction(mongod: Mongod) -> bool:
     stages: list[Json] = [{"$currentOp": {"idleSessions": True}}, {"$match": {"transaction": {"$exists": True}}}]
     with pymongo.MongoClient[Json](mongod.uri) as client, client.admin.aggregate(stages) as found:
         return any(session["transaction"].get("timeOpenMicros", 0) > 200_000 for session in found)
+
+
+async def test_a_fault_of_ours_is_of_its_entry_alone(fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came before it was written, and what comes after it is answered."""
+    monkeypatch.setattr("fhir_ins.api.history.view", None)  # something that no client can do
+    entries = [entry("POST", "Patient", patient()), entry("GET", "Patient/_history"), entry("GET", "Patient/unknown")]
+    answer = await fhir.post("", json={"resourceType": "Bundle", "type": "batch", "entry": entries})
+    assert answer.status_code == 200
+    assert [found["response"]["status"] for found in answer.json()["entry"]] == ["201", "500", "404"]
+    outcome = answer.json()["entry"][1]["response"]["outcome"]
+    assert "please report its X-Request-Id" in outcome["issue"][0]["details"]["text"]

@@ -152,8 +152,19 @@ async def test_lenient_leaves_the_unknown_out_and_the_self_link_says_so(people: 
     answer = await people.get("/Patient?shoe=42&gender=male", headers={"Prefer": "handling=lenient"})
     assert answer.json()["total"] == 1
     assert answer.json()["link"][0]["url"].endswith("/Patient?gender=male")
-    known_but_bad = await people.get("/Patient?birthdate=x", headers={"Prefer": "handling=lenient"})
-    assert known_but_bad.status_code == 400
+    for known_but_bad in ("birthdate=x", "gender:in=x", "gender:foo=male"):
+        answer = await people.get(f"/Patient?{known_but_bad}", headers={"Prefer": "handling=lenient"})
+        assert answer.status_code == 400, "it would find more than was asked for"
+
+
+async def test_a_search_by_post_may_have_it_all_in_the_url(people: httpx.AsyncClient) -> None:
+    answer = await people.post("/Patient/_search?gender=male")
+    assert (answer.status_code, answer.json()["total"]) == (200, 1)
+
+
+async def test_elements_may_name_the_type_as_clients_do(people: httpx.AsyncClient) -> None:
+    answer = await people.get("/Patient?_elements=id,resourceType,gender&_count=1")
+    assert answer.json()["entry"][0]["resource"].keys() == {"resourceType", "id", "meta", "gender"}
 
 
 async def test_pages_hold_everyone_once_while_others_come_and_go(fhir: httpx.AsyncClient) -> None:
