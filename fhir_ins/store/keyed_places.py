@@ -33,6 +33,8 @@ LIMITS = (
     "codes or references; birthdate and death-date are searched for by a whole year, month or day, without a prefix, "
     "and not sorted by."
 )
+# From the most frequent letter of French on; digits and others come after.
+_LETTERS = "EASINTRLUODCPMVGFBQHXJYZKW"
 _ORDERED = frozenset({Kind.DATE, Kind.NUMBER, Kind.QUANTITY})
 
 
@@ -59,7 +61,7 @@ class KeyedPlace(Place):
             return Sought(NOTHING, "string")
         if modifier == "contains":
             grams = {folded[start : start + GRAM] for start in range(len(folded) - GRAM + 1)}
-            keys = sorted(self.keyed(gram_text(self.type, string_key(name, gram))) for gram in grams)
+            keys = [self.keyed(gram_text(self.type, string_key(name, gram))) for gram in sorted(grams, key=_rarity)]
             return Sought({"ix.part": {"$all": keys}}, "part", exact=len(folded) == GRAM)
         key = string_key(name, folded)
         if self.reference and name.endswith(":text"):
@@ -101,3 +103,8 @@ class KeyedPlace(Place):
                 "references, birth and death dates. Sort by _lastUpdated, _id, another date or a number.",
                 code="not-supported",
             )
+
+
+def _rarity(gram: str) -> tuple[int, str]:
+    """What sorts the rarest first: MongoDB looks up the first of several, and among what that finds for the others."""
+    return sum(-(_LETTERS.find(letter) % (len(_LETTERS) + 1)) for letter in gram), gram

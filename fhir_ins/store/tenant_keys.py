@@ -54,18 +54,28 @@ class TenantKeyStore:
         self._keyring = keyring
         self._clock = clock
         self._known: dict[str, tuple[TenantKeys, float]] = {}
-        self._loading = asyncio.Lock()
+        self._loading: dict[str, asyncio.Lock] = {}
 
     async def of(self, tenant: str) -> TenantKeys:
-        """The keys of a tenant, made when it has none. Raises Unavailable where they cannot be had."""
+        """The keys of a tenant, made when it has none. Raises Unavailable where they cannot be had.
+
+        A newer one that cannot be opened here yet leaves those that are known.
+        """
         known = self._known.get(tenant)
-        if known and self._clock() - known[1] < FRESH_SECONDS:
-            return known[0]
-        return await self.refreshed(tenant, known[0] if known else None)
+        if known is None:
+            return await self.refreshed(tenant, None)
+        keys, looked = known
+        if self._clock() - looked < FRESH_SECONDS:
+            return keys
+        try:
+            return await self.refreshed(tenant, keys)
+        except Unavailable:
+            self._known[tenant] = (keys, self._clock())
+            return keys
 
     async def refreshed(self, tenant: str, stale: TenantKeys | None) -> TenantKeys:
         """Those that are stored now, unless others than `stale` are known already."""
-        async with self._loading:
+        async with self._loading.setdefault(tenant, asyncio.Lock()):
             known = self._known.get(tenant)
             if known and known[0] is not stale:
                 return known[0]
