@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks import encryption, insi, load, processes, validation, wrk
+from benchmarks import audit, encryption, insi, load, processes, validation, wrk
 from benchmarks.floor import DATABASE
 from benchmarks.patients import patient
 from benchmarks.report import Figures, Results, Slice, as_json, table
@@ -106,6 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{chosen.patients} patients, load by {generator}, {chosen.connections} connections,")
         print(f"medians of {chosen.rounds} rounds of {chosen.seconds:g} s, Python {platform.python_version()}\n")
         print(table(results))
+    if not chosen.row or audit.ROW in chosen.row:
+        costs_of_trail = audited(chosen)
+        figures[audit.ROW] = audit.as_json(costs_of_trail)
+        print(audit.table(costs_of_trail))
     if not chosen.row or insi.ROW in chosen.row:
         with (
             tempfile.TemporaryDirectory(prefix="fhir-ins-bench-") as directory,
@@ -128,6 +132,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(validation.table(costs))
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def audited(chosen: argparse.Namespace) -> audit.Results:
+    """The figures of a server with an audit trail beside those of one without."""
+    print(f"measuring {audit.ROW} ...", file=sys.stderr, flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="fhir-ins-bench-") as directory,
+        Mongod.start(Path(directory)) as mongod,
+        audit.servers(mongod) as sides,
+    ):
+        preloaded = preload(sides["without"][0], mongod, chosen.patients, chosen.connections)
+        return audit.measure(mongod, preloaded, sides, chosen.connections, (chosen.rounds, chosen.seconds))
 
 
 def served(rows: Sequence[Row], chosen: argparse.Namespace) -> Results:

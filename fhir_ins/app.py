@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 from fhir_ins import __version__
 from fhir_ins.api.access_log import AccessLog
+from fhir_ins.api.audit_events import AuditEvents
+from fhir_ins.api.auditing import witnessed
 from fhir_ins.api.capabilities import capabilities_by_mode
 from fhir_ins.api.context import Context
 from fhir_ins.api.deferred_worker import carrying_out
@@ -30,6 +32,7 @@ from fhir_ins.api.served import served
 from fhir_ins.api.tenancy import Tenancy
 from fhir_ins.artifacts import profiles
 from fhir_ins.at_rest import configured_keyring
+from fhir_ins.audit import chain_of, configured_audit, keeping, trail_of, witnesses
 from fhir_ins.configured_access import anonymous_rights, configured_access
 from fhir_ins.configured_insi import configured_insi, insi_configurations
 from fhir_ins.conformance import configured_fr_core
@@ -55,6 +58,7 @@ def application(settings: Settings) -> FastAPI:
     fr_core = configured_fr_core(settings)
     keys = evidence_keys(settings)
     keyring = configured_keyring(settings)
+    auditing = configured_audit(settings)
     types = served(settings.further_types)
     access = configured_access(settings)
     anonymous = anonymous_rights(settings)
@@ -70,7 +74,10 @@ def application(settings: Settings) -> FastAPI:
             keyring=keyring,
         )
         evidence = Evidence(database, keys, days=settings.insi_evidence_days) if keys else None
-        insi = configured_insi(settings, insi_of_tenants, witness_for(evidence) if evidence else None)
+        chain = chain_of(database, auditing)
+        trail = trail_of(settings, auditing, chain)
+        witness = witnesses(witnessed if auditing else None, witness_for(evidence) if evidence else None)
+        insi = configured_insi(settings, insi_of_tenants, witness)
         try:
             await database.prepare(indexes=False)
             making = await indexes_being_made(database)
@@ -86,6 +93,8 @@ def application(settings: Settings) -> FastAPI:
                 deferred=DeferredCalls(database, await database.secret(DEFERRED_KEY)),
                 fr_core=fr_core,
                 published=Published(profiles()),
+                trail=trail,
+                audit_events=AuditEvents(chain, auditing.keys if auditing else None),
                 served=types,
                 insi=insi,
                 cursor_key=await database.secret(CURSOR_KEY),
@@ -94,7 +103,7 @@ def application(settings: Settings) -> FastAPI:
                 docs=cache(lambda: page(ROUTES, settings, types)),
                 rates=Rates.of(settings),
             )
-            async with carrying_out(context, [*access.finess]):
+            async with keeping(settings, auditing, trail), carrying_out(context, [*access.finess]):
                 yield
             making.cancel()
             watching.cancel()

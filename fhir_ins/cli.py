@@ -1,6 +1,6 @@
-"""The command line: serve, indexes, reindex, keys, sandbox, simulator, check-certificate, cnda.
+"""The command line: serve, indexes, reindex, keys, audit, erase, sandbox, simulator, check-certificate, cnda.
 
-Each imports what it runs.
+Each command imports what it runs.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from fhir_ins import __version__
+from fhir_ins.audit_command import commands as audit_commands
 from fhir_ins.cnda.commands import commands as cnda_commands
 from fhir_ins.settings import Settings
 
@@ -244,6 +245,7 @@ cli.add_typer(_keys, name="keys")
 _keys.command("encrypt")(_with_options_of_settings(_encrypt, *_OF_THE_STORE))
 _keys.command("rotate")(_with_options_of_settings(_rotate, *_OF_THE_STORE))
 _keys.command("rewrap")(_with_options_of_settings(_rewrap, *_OF_THE_STORE))
+cli.add_typer(audit_commands, name="audit")
 cli.command("serve")(_with_options_of_settings(serve, *Settings.model_fields))
 cli.command("indexes")(_with_options_of_settings(_indexes, "mongodb_uri", "mongodb_database", "mongodb_timeout"))
 cli.command("erase")(

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from pymongo.uri_parser import parse_uri
 
 from fhir_ins import child
 from fhir_ins.reindex import reindex
+from fhir_ins.security.audit.checkpoints import write_signing_key
 from fhir_ins.security.caller import Right
 from fhir_ins.settings import Settings
 from fhir_ins.simulated import SimulatorFailed, simulated_insi
@@ -75,7 +77,8 @@ def run(port: int, directory: Path) -> None:
         _bring_up_to_date(mongodb)
         insi, simulator = _insi(parts, directory)
         access, tokens = _access(parts, directory, port)
-        server = _server(parts, directory, port, {**insi, **access, "FHIR_INS_MONGODB_URI": mongodb})
+        settings = {**insi, **access, **_audit(directory), "FHIR_INS_MONGODB_URI": mongodb}
+        server = _server(parts, directory, port, settings)
         print(_banner(port, directory, mongodb, insi, simulator, tokens), flush=True)
         _watch(stopped, {"MongoDB": mongod, "The FHIR server": server}, {"The INSi simulator": simulator})
         print("Stopping…", flush=True)
@@ -131,6 +134,25 @@ def _access(parts: ExitStack, directory: Path, port: int) -> tuple[Mapping[str, 
     file = directory / "access.toml"
     file.write_text(f'[[issuers]]\nissuer = "{issuer}"\naudience = "{audience}"\n', "utf-8")
     return {"FHIR_INS_ACCESS": str(file)}, issuer
+
+
+def _audit(directory: Path) -> Mapping[str, str]:
+    """The settings of the audit trail: as configured, else with keys made here once."""
+    if "FHIR_INS_AUDIT_KEY" in os.environ:
+        return {}
+    kept = directory / "audit"
+    kept.mkdir(exist_ok=True)
+    key, signing = kept / "key", kept / "signing.pem"
+    if not key.exists():
+        with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+            out.write(b64encode(os.urandom(32)).decode())
+    if not signing.exists():
+        write_signing_key(signing)
+    return {
+        "FHIR_INS_AUDIT_KEY": key.read_text(),
+        "FHIR_INS_AUDIT_SIGNING_KEY": str(signing),
+        "FHIR_INS_AUDIT_CHECKPOINTS": str(kept / "checkpoints"),
+    }
 
 
 def _server(parts: ExitStack, directory: Path, port: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:

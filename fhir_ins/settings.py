@@ -178,6 +178,26 @@ class Settings(BaseSettings):
     )
     insi_evidence_days: int = Field(90, ge=1, le=3650, description="Days after which evidence is deleted.")
 
+    audit_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key (32 bytes in base64) that seals the audit trail; without it there is none. docs/security.md",
+    )
+    audit_former_keys: SecretStr = Field(
+        SecretStr(""), description="Keys that sealed earlier parts of the audit trail, comma-separated."
+    )
+    audit_checkpoints: Path | None = Field(
+        None, description="Directory, outside the database, of the signed checkpoints of the audit trail."
+    )
+    audit_signing_key: Path | None = Field(
+        None, description="PEM file of the Ed25519 private key that signs the checkpoints."
+    )
+    audit_checkpoint_seconds: float = Field(
+        1.0, gt=0, le=3600, description="Seconds after which what is new in the audit trail is signed at the latest."
+    )
+    audit_days: int = Field(
+        3650, ge=1, le=36500, description="Days after which accesses leave the audit trail; ten years unless set."
+    )
+
     @field_validator("rights", "ig_packages", "further_types", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -11,7 +11,8 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhir_ins.api.errors import REQUEST_ID, on_unexpected_error
+from fhir_ins.api.auditing import REQUEST_ID
+from fhir_ins.api.errors import on_unexpected_error
 from fhir_ins.api.security_headers import secure
 
 _log = structlog.get_logger()

@@ -10,9 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from fhir_ins.api.auditing import audited
 from fhir_ins.api.authenticating import authenticate
 from fhir_ins.api.binary import CONTENT, asks_for_content
 from fhir_ins.api.context import CALLER, caller_of, context_of
+from fhir_ins.api.interactions import interaction_of
 from fhir_ins.api.matricule_in_url import require_no_matricule_in_url
 from fhir_ins.api.negotiation import FHIR, Format, answer_format
 from fhir_ins.api.rates import require_insi_rate, require_rate
@@ -73,20 +75,27 @@ class Address(Route):
         self.offers: Mapping[str, Offer] = {
             method: offer if isinstance(offer, Offer) else Offer(offer) for method, offer in offers.items()
         }
-        super().__init__(path, self._answer, methods=_METHODS)
+        super().__init__(path, self._asked, methods=_METHODS)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """With a slash at its end or without, it is one address. https://hl7.org/fhir/R4/http.html#root"""
         path = scope["path"]
         return super().matches({**scope, "path": path[:-1]} if self.formats and path.endswith("/") else scope)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _asked(self, request: Request) -> Response:
+        """The answer to whoever may ask at all; what a known caller asks goes into the audit trail."""
         request.scope["route"] = self.path  # what the access log may say of the address
-        if not self.public and request.method != "OPTIONS":
-            await authenticate(request)
+        if self.public or request.method == "OPTIONS":
+            self._require_rates(request)
+            return await self._answer(request)
+        await authenticate(request)
+        self._require_rates(request)
+        offer = self.offers.get("GET" if request.method == "HEAD" else request.method)
+        return await audited(request, interaction_of(offer.endpoint.__name__) if offer else "", self._answer)
+
+    async def _answer(self, request: Request) -> Response:
         here = self._offered_here(request)
         request.scope["route"] = _NAMED.sub(lambda found: request.path_params.get(found[1], ""), self.path)
-        self._require_rates(request)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**PRIVATE, "Allow": _allowed(here)})
         offer = here.get("GET" if request.method == "HEAD" else request.method)

@@ -11,6 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import interaction_is
 from fhir_ins.api.body import bounded_body, of_type, parsed
 from fhir_ins.api.context import base_url, context_of
 from fhir_ins.api.entries import entries_of
@@ -32,6 +33,7 @@ async def bundle(request: Request) -> Response:
         raise TooLarge(f"The Bundle has more than the {limit} entries this server takes: send it in parts.")
     if sent.get("type") not in _KINDS:
         raise BadRequest("The Bundle must be a batch or a transaction: set its type.", "Bundle.type", code="value")
+    interaction_is(sent["type"])
     if issues := validate(_envelope(sent)):
         raise BadRequest(issues)
     entries = entries_of(sent, base_url(request))

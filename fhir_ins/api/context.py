@@ -7,9 +7,10 @@ from typing import cast
 
 from starlette.requests import Request
 
+from fhir_ins.api.audit_events import AuditEvents
 from fhir_ins.api.published import Published
 from fhir_ins.api.rates import Rates
-from fhir_ins.api.served import PUBLISHED, Served
+from fhir_ins.api.served import PUBLISHED, WRITTEN_HERE, Served
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.insi.port import Insi, Requester
 from fhir_ins.security.authentication import Authentication
@@ -18,6 +19,7 @@ from fhir_ins.settings import Settings
 from fhir_ins.store.database import Database
 from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.resources import Resources
+from fhir_ins.store.trail import Trail
 from fhir_ins.store.versions import Version
 
 BASE = "/fhir"
@@ -28,7 +30,7 @@ CALLER = "fhir_ins.caller"  # who sends it
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What `app` composed at start-up; `insi` is None where the téléservice is not configured.
+    """What `app` composed at start-up; `insi` is None where the téléservice is not configured, `trail` without a key.
 
     `anonymous` are the rights of a caller of this machine who shows no token: none, unless the settings say otherwise.
     `capabilities` are ready to go out; `openapi` and `docs` are made when they are first asked for, the latter but for
@@ -43,6 +45,8 @@ class Context:
     deferred: DeferredCalls
     fr_core: FrCore
     published: Published
+    trail: Trail | None
+    audit_events: AuditEvents
     served: Served
     insi: Insi | None
     cursor_key: bytes = field(repr=False)
@@ -84,9 +88,11 @@ def type_of(request: Request) -> str:
     return str(request.path_params.get("type", "Patient"))
 
 
-def source_of(request: Request, type_: str) -> Resources | Published:
+def source_of(request: Request, type_: str) -> Resources | Published | AuditEvents:
     """Where resources of this type are read and searched."""
     context = context_of(request)
+    if type_ in WRITTEN_HERE:
+        return context.audit_events
     return context.published if type_ in PUBLISHED else context.resources
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 from pymongo.errors import PyMongoError
 
+from fhir_ins.api.auditing import without_request
 from fhir_ins.api.context import Context
 from fhir_ins.api.insi_search import Asked, is_away, obtained, refuse_blocked, search
 from fhir_ins.api.keeping import Wish, attachment, traits_to_ask
@@ -154,7 +155,8 @@ class DeferredWorker:
         if call is None:
             return Step(worked=False, failures=turn.failures)
         try:
-            return await self._carried_out(call, turn.failures)
+            async with without_request(self._context, call.caller, "ins-fetch", call.patient):
+                return await self._carried_out(call, turn.failures)
         except VersionChanged:  # the Patient was changed, or the Task deleted, under the call
             return Step(worked=True)
         except PyMongoError:

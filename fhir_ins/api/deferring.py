@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed_by_reference
 from fhir_ins.api.context import Context, base_url
 from fhir_ins.api.keeping import Wish, meant_by, tells_more
 from fhir_ins.api.patients import already_held, draft, over_current
@@ -74,6 +75,7 @@ def accepted(request: Request, call: WaitingCall, away: Unavailable) -> Response
         f"INSi cannot be asked now: Patient/{call.patient} is stored, and INSi will be asked about it once it answers. "
         f"Task/{call.task} tells what became of it."
     )
+    disclosed_by_reference(f"Patient/{call.patient}", f"Task/{call.task}")
     told = [Issue("informational", text, severity="information")]
     told += [replace(issue, severity="information") for issue in away.issues]
     where = {"Content-Location": f"{base_url(request)}/Task/{call.task}"}

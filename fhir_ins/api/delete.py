@@ -7,6 +7,7 @@ a deferred call goes the call, at any time: what INSi then answers is written no
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.conditional import expected_version, require_version
 from fhir_ins.api.conditions import condition, matches, one_of
 from fhir_ins.api.context import caller_of, context_of, part_of, type_of
@@ -72,6 +73,7 @@ async def _deleted(request: Request, caller: Caller, target: tuple[str, str], ex
     write = Write(current.type, current.id, None, current)
     (version,) = await context.resources.together(caller, [write], *with_it)
     await refuse_referenced(request, caller, [target])
+    disclosed(current)
     return version.number
 
 

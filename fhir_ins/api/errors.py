@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import REQUEST_ID
 from fhir_ins.api.context import base_url
 from fhir_ins.api.negotiation import answer_format
 from fhir_ins.api.responses import FORMAT, in_language, rendered, resource_response
@@ -19,7 +20,6 @@ from fhir_ins.log import places
 Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
 
 _log = structlog.get_logger()
-REQUEST_ID = "fhir_ins.request_id"  # the key of a request's scope under which the id of its log line stands
 _AWAY = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
 _CODES = {404: "not-found", 405: "not-supported"}
 _MESSAGES = {404: "MSG_NO_MODULE", 405: "MSG_OP_NOT_ALLOWED"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.body import bounded_body, resource_in
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.paging import Position, opened, sealed
@@ -59,8 +60,9 @@ async def everything(request: Request) -> Response:
     if more:
         last = Position(asked.applied, f"{page[-1].type}/{page[-1].id}")
         links["next"] = f"_cursor={sealed(last, context_of(request).cursor_key, caller, place)}"
-    entries = [Entry(version) for version in page]
-    entries += [Entry(version, "include") for version in await _referred_to(request, caller, page)]
+    beside = await _referred_to(request, caller, page)
+    entries = [*(Entry(version) for version in page), *(Entry(version, "include") for version in beside)]
+    disclosed(patient, *page, *beside)
     total = len(page) if asked.after is None and not more else None
     return json_response(searchset(request, place, asked.applied, entries, total=total, links=links))
 

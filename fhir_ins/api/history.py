@@ -13,6 +13,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed, queried
 from fhir_ins.api.context import base_url, caller_of, context_of
 from fhir_ins.api.paging import Position, opened, sealed
 from fhir_ins.api.responses import json_response
@@ -56,6 +57,7 @@ async def _answer(request: Request, types: Iterable[str], path: str, id_: str | 
     links, entries, more = [("self", _self(request, path, pairs))], b"", False
     if count:
         page = await context.resources.history.page(caller, past, after, count)
+        disclosed(*page.versions)
         entries, more = _entries(request, page.versions, shown), page.more
         if more:
             position = Position(tuple(pairs), _written(page.versions[-1]))
@@ -111,6 +113,7 @@ def _position(request: Request, caller: Caller, path: str) -> tuple[Place | None
     names = [name for name, _ in given]
     if names == ["_cursor"]:
         position = opened(given[0][1], context_of(request).cursor_key, caller, f"{path}/_history")
+        queried(urlencode(position.applied))
         updated, type_, id_, number = orjson.loads(position.after)
         return Place(datetime.fromisoformat(updated), type_, id_, number), list(position.applied)
     if wrong := [name for name in names if name not in _PARAMETERS and name not in OF_VIEW]:

@@ -12,7 +12,7 @@ from functools import partial
 from starlette.requests import Request
 
 from fhir_ins.api.context import context_of
-from fhir_ins.api.served import PUBLISHED
+from fhir_ins.api.served import PUBLISHED, WRITTEN_HERE
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.references import local_reference
@@ -29,6 +29,7 @@ ITERATE = ":iterate"
 _FORWARD, _REVERSE = "_include", "_revinclude"
 INCLUDES = frozenset({_FORWARD, _REVERSE, _FORWARD + ITERATE, _REVERSE + ITERATE})
 MOST_INCLUDED = 500
+_APART = frozenset({*PUBLISHED, *WRITTEN_HERE})  # with these comes nothing, and they come with nothing
 
 Pair = tuple[str, str]
 
@@ -54,7 +55,7 @@ def includable(type_: str) -> list[str]:
 
 def reverse_includable(type_: str, stored: Iterable[str]) -> list[str]:
     """What may come along that refers to this type, of the types that are stored."""
-    if type_ in PUBLISHED:
+    if type_ in _APART:
         return []
     return [
         f"{source}:{found.name}"
@@ -65,7 +66,7 @@ def reverse_includable(type_: str, stored: Iterable[str]) -> list[str]:
 
 
 def _references_of(type_: str) -> list[SearchParameter]:
-    if type_ in PUBLISHED:
+    if type_ in _APART:
         return []
     return [found for found in PARAMETERS[type_].values() if found.kind is Kind.REFERENCE]
 

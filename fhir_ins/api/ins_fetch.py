@@ -8,6 +8,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed_by_reference
 from fhir_ins.api.context import caller_of, context_of
 from fhir_ins.api.deferring import accepted, deferred_for, deferred_with_patient
 from fhir_ins.api.insi_faults import Away
@@ -88,6 +89,8 @@ def _response(found: Answer, calls: list[Call]) -> Response:
 
 
 def _found_response(kept: Kept, calls: list[Call]) -> Response:
+    if kept.stored:
+        disclosed_by_reference(kept.stored)
     stored = part("stored", "Reference", {"reference": kept.stored}) if kept.stored else None
     discrepancies = [
         parts(

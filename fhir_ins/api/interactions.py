@@ -354,3 +354,25 @@ INTERACTIONS: Mapping[str, Interaction] = {
     "openapi": Interaction("This description", "The API as OpenAPI 3.1.", None, (200,)),
     "docs": Interaction("Documentation", "The API as a page, with examples.", None, (200,)),
 }
+
+# FHIR's codes of what endpoints do; of other endpoints, operations, the name is made of theirs.
+_CODES = {
+    **{name: name for name in ("read", "vread", "create", "update", "patch", "delete")},
+    **{f"conditional_{name}": name for name in ("update", "patch", "delete")},
+    "search": "search-type",
+    "search_system": "search-system",
+    "history_instance": "history-instance",
+    "history_type": "history-type",
+    "history_system": "history-system",
+    "bundle": "batch",
+    "meta_of_type": "meta",
+    "meta_of_system": "meta",
+}
+
+
+def interaction_of(endpoint: str) -> str:
+    """The code of what this endpoint does, or the name of its operation, without $.
+
+    https://hl7.org/fhir/R4/valueset-type-restful-interaction.html
+    """
+    return _CODES.get(endpoint) or endpoint.removesuffix("_instance").replace("_", "-")

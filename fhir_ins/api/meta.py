@@ -9,6 +9,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.body import resource_body
 from fhir_ins.api.conditional import expected_version, require_version
 from fhir_ins.api.context import caller_of, context_of, source_of
@@ -31,6 +32,7 @@ async def meta(request: Request) -> Response:
     version = await source_of(request, type_).read(caller, type_, request.path_params["id"])
     if version.body is None:
         raise gone(version.updated)
+    disclosed(version)
     return _answer(parse(version.body).get("meta", {}))
 
 
@@ -76,6 +78,7 @@ async def _changed(request: Request, change: Callable[[Json, Json], Json]) -> Re
         body = without_server_elements(resource | {"meta": change(resource["meta"], given)})
         draft = drafted(request, caller, body, current, version_known=False)
         after = await context.resources.amend(caller, current, draft)
+        disclosed(after)
         return parse(after.body)["meta"] if after.body else {}
 
     return _answer(await over_current(attempt))

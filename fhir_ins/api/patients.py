@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.context import context_of, latest_day
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.outcome import Conflict, Gone, NotFound
@@ -71,6 +72,7 @@ async def current_patient(request: Request, caller: Caller, id_: str) -> tuple[C
     known = known_patient(current)
     if known is None:
         raise gone(current.updated)
+    disclosed(current)
     return current, known
 
 

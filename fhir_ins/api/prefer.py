@@ -5,6 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.context import caller_of
 from fhir_ins.api.responses import PRIVATE, location, resource_response, version_headers, version_response
 from fhir_ins.fhir.outcome import Issue, operation_outcome
@@ -24,6 +25,7 @@ def written_response(request: Request, version: Version, status: int) -> Respons
 
     A caller who may write but not read is shown nothing: what is stored may say more than what it sent.
     """
+    disclosed(version)
     headers = {"Location": location(request, version)}
     wanted = preference(request, "return")
     if wanted == "minimal" or (wanted != "OperationOutcome" and not caller_of(request).may_on("r", version.type)):

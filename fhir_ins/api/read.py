@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.binary import CONTENT, content_response
 from fhir_ins.api.conditional import not_modified
 from fhir_ins.api.context import caller_of, source_of, type_of
@@ -24,6 +25,7 @@ async def read(request: Request) -> Response:
 def read_response(request: Request, version: Version) -> Response:
     """As much of the version as is asked for; 304 where the caller has it."""
     view = view_of(request)
+    disclosed(version)
     if not_modified(request, version):
         return Response(status_code=304, headers={**PRIVATE, **version_headers(version)})
     if CONTENT in request.scope:

@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed, queried
 from fhir_ins.api.body import bounded_body
 from fhir_ins.api.chains import chained
 from fhir_ins.api.context import base_url, caller_of, context_of, source_of, type_of
@@ -82,7 +83,9 @@ async def _answer(request: Request, caller: Caller, place: str, pairs: list[Pair
     page = await _page(request, caller, searches, start)
     total = len(page.found) if start is None and not page.after else await _total(request, caller, searches)
     entries = [Entry(shown.version(version)) for version in page.versions]
-    entries += [Entry(version, "include") for version in await included(request, caller, page.versions, along)]
+    beside = await included(request, caller, page.versions, along)
+    entries += [Entry(version, "include") for version in beside]
+    disclosed(*page.versions, *beside)
     links = _links(request, caller, place, applied, page)
     return json_response(searchset(request, place, applied, entries, total=total, links=links))
 
@@ -177,6 +180,7 @@ def _position(request: Request, caller: Caller, place: str, pairs: list[Pair]) -
     if len(pairs) > 1:
         raise BadRequest("A _cursor holds the whole search: follow the next link as it is, without other parameters.")
     position = opened(cursors[0], context_of(request).cursor_key, caller, place)
+    queried(urlencode(position.applied))
     values, id_, type_, back = position.after
     return _Start(Start(Mark(tuple(values), id_), back=back), type_), list(position.applied)
 
@@ -250,7 +254,9 @@ async def _form(request: Request) -> list[tuple[str, str]]:
     body = await bounded_body(request)
     if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise UnsupportedMediaType(f"A search by POST sends its parameters as {_FORM}.")
-    return _pairs(_text(body))
+    text = _text(body)
+    queried(text)
+    return _pairs(text)
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

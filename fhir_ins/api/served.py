@@ -56,7 +56,7 @@ TYPES = (
     "Binary",
     "Provenance",
 )
-_WRITTEN_HERE = ("AuditEvent",)
+WRITTEN_HERE = ("AuditEvent",)
 # Resources that are messages, not things to keep.
 _PASSING = frozenset({"Parameters", "OperationOutcome", "CapabilityStatement", "Bundle"})
 
@@ -72,20 +72,20 @@ class Served:
 
     @property
     def stored(self) -> tuple[str, ...]:
-        """The types whose resources are kept in the store."""
-        return tuple(type_ for type_ in self.interactions if type_ not in PUBLISHED)
+        """The types whose resources are kept in the store; AuditEvents are kept in the trail."""
+        return tuple(type_ for type_ in self.interactions if type_ not in (*PUBLISHED, *WRITTEN_HERE))
 
 
 def served(further: Iterable[str] = ()) -> Served:
     """What a server with these further types serves. Raises ValueError for one that cannot be."""
     more = dict.fromkeys(further)
     for type_ in more:
-        if type_ not in resource_types() or type_ in _PASSING or type_ in PUBLISHED or type_ in _WRITTEN_HERE:
+        if type_ not in resource_types() or type_ in _PASSING or type_ in PUBLISHED or type_ in WRITTEN_HERE:
             raise ValueError(f"FHIR_INS_FURTHER_TYPES: {type_} is no type of resource that can be kept here.")
     return Served(
         {
             **dict.fromkeys([*TYPES, *more], WHOLE),
-            **dict.fromkeys(_WRITTEN_HERE, FIXED),
+            **dict.fromkeys(WRITTEN_HERE, FIXED),
             **dict.fromkeys(PUBLISHED, FIXED),
         }
     )

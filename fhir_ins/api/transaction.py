@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import begun_again
 from fhir_ins.api.conditions import condition, matches, one_of
 from fhir_ins.api.context import caller_of, context_of, part_of
 from fhir_ins.api.entries import Entry
@@ -47,6 +48,7 @@ async def carried_out(request: Request, entries: Sequence[Entry]) -> list[Respon
         _refuse_operations(entry)
 
     async def work(resources: Resources) -> list[Response]:
+        begun_again()
         inside = part_of(request, resources)
         settled = [await _settled(inside, caller, entry) for entry in entries]
         _refuse_overlaps(settled)

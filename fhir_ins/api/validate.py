@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.body import bounded_body, parsed
 from fhir_ins.api.context import caller_of, context_of, source_of
 from fhir_ins.api.patients import gone, without_server_elements
@@ -61,6 +62,7 @@ async def validate_instance(request: Request) -> Response:
     stored = await source_of(request, type_).read(caller_of(request), type_, id_)
     if stored.body is None:
         raise gone(stored.updated)
+    disclosed(stored)
     if asked.resource is None:
         asked = replace(asked, resource=parse(stored.body))
     return await _answer(request, asked)

@@ -5,6 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_ins.api.auditing import disclosed
 from fhir_ins.api.binary import CONTENT, content_response
 from fhir_ins.api.context import caller_of, context_of, type_of
 from fhir_ins.api.patients import gone
@@ -26,6 +27,7 @@ async def vread(request: Request) -> Response:
     )
     if version.body is None:
         raise gone(version.updated)
+    disclosed(version)
     if CONTENT in request.scope:
         return content_response(version)
     return version_response(view.version(version))

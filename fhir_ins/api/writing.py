@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from fhir_ins.api.auditing import concerned
 from fhir_ins.api.conditional import require_version
 from fhir_ins.api.context import context_of
 from fhir_ins.api.patients import already_held, over_current
@@ -50,6 +51,8 @@ async def written_over(
 
     async def attempt() -> Wrote:
         current = await context_of(request).resources.current(caller, *target)
+        if current:
+            concerned(current)
         body = body_over(current)
         if current is None:
             _require_that_updates_create(request, target[0])

@@ -28,7 +28,7 @@ class Right(StrEnum):
 
     `read` and `write` are all types at once, for callers without a token. `ins.reference` sees matricules of identities
     that are not qualified; `ins.trusted-source` is believed when it says that an identity is qualified, as the master
-    of identities of a structure is.
+    of identities of a structure is; `ins.audit` reads the audit trail.
     """
 
     READ = "read"
@@ -38,8 +38,11 @@ class Right(StrEnum):
     QUALIFY = "ins.qualify"
     REFERENCE = "ins.reference"
     TRUSTED_SOURCE = "ins.trusted-source"
+    AUDIT = "ins.audit"
 
 
+# What no scope of a type lets anybody see, but a right alone.
+OF_ONE_RIGHT = {"AuditEvent": Right.AUDIT}
 _ON_ALL_TYPES = {**dict.fromkeys("rs", Right.READ), **dict.fromkeys("cud", Right.WRITE)}
 
 
@@ -71,6 +74,8 @@ class Caller:
 
     def may_on(self, letter: str, type_: str) -> bool:
         """Whether the caller has this letter of `LETTERS` on a type."""
+        if right := OF_ONE_RIGHT.get(type_):
+            return right in self.rights
         return (
             _ON_ALL_TYPES[letter] in self.rights
             or letter in self.access.get(EVERY_TYPE, ())
@@ -81,7 +86,9 @@ class Caller:
         """Raise Forbidden unless the caller has these letters of `LETTERS` on all these types."""
         for type_ in types:
             for letter in letters:
-                if not self.may_on(letter, type_):
+                if right := OF_ONE_RIGHT.get(type_):
+                    self.require(right)
+                elif not self.may_on(letter, type_):
                     needed = f"{type_}.{letter}"
                     raise Forbidden(
                         f"This needs the scope system/{needed} or user/{needed}, which the caller does not hold.",

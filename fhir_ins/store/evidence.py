@@ -5,8 +5,6 @@ compressed frames, bound to everything that stands in clear beside it. Source: C
 SOAP frames of each case; NIST SP 800-38D (a nonce of 96 random bits for each message).
 """
 
-import base64
-import binascii
 import os
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -19,15 +17,13 @@ import orjson
 from bson import Binary
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import OperationFailure
 
+from fhir_ins.security.sealing_keys import keys_in, name_of
 from fhir_ins.store.database import Database, Document
 
-_KEY_BYTES = 32
 _NONCE_BYTES = 12
 _KEY_NAME_CONTEXT = b"fhir-ins evidence"
 _EXPIRY = "expiry"
@@ -77,11 +73,16 @@ class EvidenceKeys:
 
         Raises ValueError, which does not quote them.
         """
-        if not current.strip():
+        keys = keys_in(
+            current,
+            former,
+            setting="FHIR_INS_INSI_EVIDENCE_KEY",
+            former_setting="FHIR_INS_INSI_EVIDENCE_FORMER_KEYS",
+            of="the evidence",
+        )
+        if not keys:
             return None
-        keys = [_key(current, "FHIR_INS_INSI_EVIDENCE_KEY")]
-        keys += [_key(text, "FHIR_INS_INSI_EVIDENCE_FORMER_KEYS") for text in former.split(",") if text.strip()]
-        names = [_name_of(key) for key in keys]
+        names = [name_of(key, _KEY_NAME_CONTEXT) for key in keys]
         return cls(names[0], {name: AESGCM(key) for name, key in zip(names, keys, strict=True)})
 
     def __repr__(self) -> str:
@@ -180,22 +181,3 @@ def _bound(document: Mapping[str, Any]) -> bytes:
     clear = ("_id", "tenant", "operator", "operation", "code", "key")
     at = document["at"].astimezone(UTC).isoformat(timespec="milliseconds")
     return orjson.dumps([*(document[name] for name in clear), at])
-
-
-def _key(text: str, setting: str) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ValueError(
-            f"{setting}: a key of the evidence is {_KEY_BYTES} random bytes in base64 (openssl rand -base64 32)."
-        )
-    return key
-
-
-def _name_of(key: bytes) -> str:
-    """The name a key goes by in the store, which tells nothing of it."""
-    name = HMAC(key, SHA256())
-    name.update(_KEY_NAME_CONTEXT)
-    return name.finalize()[:8].hex()

@@ -45,6 +45,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     "keys": [_index("tenant", "tenant")],
     "locks": [_index("locked", "at", expireAfterSeconds=_LOCK_SECONDS)],
+    "audit": [
+        _index("found", "tenant", "tokens", "_id"),
+        _index("time", "tenant", "last"),
+    ],
     "deferred": [_index("waiting", "tenant", "since", "_id"), _index("patient", "tenant", "patient")],
 }
 _FORMER = {"resources": {"date"}}
