@@ -69,19 +69,16 @@ async def keeping(settings: Settings, auditing: Auditing | None, trail: Trail | 
     if auditing is None or trail is None:
         yield
         return
-    signer = _Signer(auditing, trail)
+    signer, stopping = _Signer(auditing, trail), asyncio.Event()
     jobs = [
-        asyncio.create_task(signer.run(settings.audit_checkpoint_seconds)),
-        asyncio.create_task(_retiring(auditing, trail.chain, settings.audit_days)),
+        asyncio.create_task(signer.run(settings.audit_checkpoint_seconds, stopping)),
+        asyncio.create_task(_retiring(auditing, trail.chain, settings.audit_days, stopping)),
     ]
     try:
         yield
     finally:
-        for job in jobs:
-            job.cancel()
-        for job in jobs:
-            with suppress(asyncio.CancelledError):
-                await job
+        stopping.set()  # what is under way ends: half of a retention is done again, but may as well be whole
+        await asyncio.gather(*jobs)
         await signer.sign()
 
 
@@ -93,9 +90,8 @@ class _Signer:
         self._trail = trail
         self._signed: dict[str, int] = {}
 
-    async def run(self, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
+    async def run(self, seconds: float, stopping: asyncio.Event) -> None:
+        while not await _passed(stopping, seconds):
             await self.sign()
 
     async def sign(self) -> None:
@@ -111,16 +107,27 @@ class _Signer:
             self._signed[tenant] = tail.sequence
 
 
-async def _retiring(auditing: Auditing, chain: Chain, days: int) -> None:
+async def _retiring(auditing: Auditing, chain: Chain, days: int, stopping: asyncio.Event) -> None:
     """Now and then, take away what is older than its days."""
-    while True:
+    waiting = 0.0
+    while not await _passed(stopping, waiting):
+        waiting = RETENTION_SECONDS
         try:
             for tenant in await chain.tenants():
+                if stopping.is_set():
+                    return
                 if removed := await retire(chain, auditing.checkpoints, auditing.signing, tenant, days):
                     _log.info("audit_batches_retired", tenant=tenant, batches=removed)
         except (PyMongoError, OSError) as error:
             _log.warning("audit_retention_failed", error=type(error).__name__)
-        await asyncio.sleep(RETENTION_SECONDS)
+
+
+async def _passed(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it has happened within so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def witnesses(*all_: Witness | None) -> Witness | None:

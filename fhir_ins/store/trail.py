@@ -41,8 +41,8 @@ class _Batch:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     failed: bool = False
 
-    def add(self, event: Event) -> None:
-        row = encoded(event)
+    def add(self, event: Event, row: bytes) -> None:
+        """`row`: the event, encoded."""
         self.events.append(row)
         self.size += len(row)
         self.patients.update(event.patients)
@@ -114,14 +114,14 @@ class _Writer:
 
     def gather(self, events: Sequence[Event]) -> list[_Batch]:
         """The batches that these events of one request go with."""
-        batches = []
-        for event in events:
+        batches: list[_Batch] = []
+        for event, row in [(event, encoded(event)) for event in events]:
             if not self._waiting or self._waiting[-1].size > MOST_BYTES:
                 self._waiting.append(_Batch())
             if self._waiting[-1] not in batches:
                 batches.append(self._waiting[-1])
                 batches[-1].requests += 1
-            batches[-1].add(event)
+            batches[-1].add(event, row)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
         elif self._gathering and self._is_enough:

@@ -45,7 +45,7 @@ class Event(NamedTuple):
 
 def encoded(event: Event) -> bytes:
     """The event as it stands in a batch."""
-    return orjson.dumps(tuple(event))
+    return orjson.dumps((*event[:-1], [tuple(call) for call in event.calls]))
 
 
 def batch_of(server: str, events: Iterable[bytes]) -> bytes:
