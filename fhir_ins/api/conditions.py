@@ -7,14 +7,13 @@ condition each sees what the one before it did: the identifiers it names, else t
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 
 from fhir_ins.api.context import base_url, context_of
 from fhir_ins.fhir.outcome import BadRequest, PreconditionFailed
-from fhir_ins.fhir.search import Search, parse
+from fhir_ins.fhir.search import Search, pairs_of, parse
 from fhir_ins.fhir.search_terms import TokenValue
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.security.caller import Caller
@@ -38,10 +37,7 @@ def condition(request: Request, caller: Caller, type_: str, query: str) -> Condi
 
     Raises BadRequest where it is no search or has no criterion: such a condition would match everything.
     """
-    try:
-        given = parse_qsl(query.removeprefix(f"{type_}?").removeprefix("?"), keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise BadRequest("The condition must be URL-encoded UTF-8.") from error
+    given = pairs_of(query.removeprefix(f"{type_}?").removeprefix("?"))
     pairs = [(name, value) for name, value in given if name not in _NOT_CRITERIA]
     if any(name in _OF_PAGES for name, _ in pairs):
         raise BadRequest("A condition has no _count, _sort or _total: all its matches count.", code="not-supported")

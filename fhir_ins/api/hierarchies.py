@@ -43,9 +43,7 @@ async def _family(request: Request, caller: Caller, type_: str, ids: Collection[
     caller.require_on("s", type_)
     resources, parameter = context_of(request).resources, PARAMETERS[type_][hierarchies()[type_]]
     seen, edge = set(ids), set(ids)
-    for _ in range(MOST_LEVELS):
-        if not edge:
-            return seen
+    for _ in range(MOST_LEVELS + 1):  # the last one finds nothing
         if way == "above":
             these = _search(PARAMETERS[type_]["_id"], (TokenValue(None, id_) for id_ in edge))
             found = await resources.referred(caller, type_, these, parameter, type_, MOST_MATCHES + 1)
@@ -54,6 +52,8 @@ async def _family(request: Request, caller: Caller, type_: str, ids: Collection[
             found = await resources.ids(caller, type_, parts, MOST_MATCHES + 1)
         edge = set(found) - seen
         seen |= edge
+        if not edge:
+            return seen
         if len(seen) > MOST_MATCHES:
             break
     raise BadRequest(

@@ -10,7 +10,7 @@ from fhir_ins.fhir.outcome import Forbidden
 from fhir_ins.ins.matricule import Matricule
 from fhir_ins.ins.oid import ins_oid
 
-_BETWEEN = str.maketrans(dict.fromkeys("=&,|$\\", " "))
+_BETWEEN = str.maketrans(dict.fromkeys("=&,|$\\@:/;", " "))
 
 
 def require_no_matricule_in_url(request: Request) -> None:

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/compartmentdef
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
@@ -26,7 +26,7 @@ from fhir_ins.api.view import PARAMETERS as OF_VIEW
 from fhir_ins.api.view import view
 from fhir_ins.fhir.compartments import compartment_criteria
 from fhir_ins.fhir.outcome import BadRequest, NotFound, UnsupportedMediaType
-from fhir_ins.fhir.search import Search, parse
+from fhir_ins.fhir.search import Search, pairs_of, parse
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.security.caller import Caller
 from fhir_ins.store.finding import Found, Mark, Page, Start
@@ -59,7 +59,7 @@ async def search_system(request: Request) -> Response:
 
 async def _asked_pairs(request: Request) -> list[Pair]:
     """All parameters, of the URL and of the form, but those of the answer's format, which is set."""
-    pairs = _pairs(request.scope["query_string"].decode("latin-1")) + (
+    pairs = pairs_of(request.scope["query_string"].decode("latin-1")) + (
         await _form(request) if request.method == "POST" else []
     )
     for name, value in pairs:
@@ -256,15 +256,7 @@ async def _form(request: Request) -> list[tuple[str, str]]:
         raise UnsupportedMediaType(f"A search by POST sends its parameters as {_FORM}.")
     text = _text(body)
     queried(text)
-    return _pairs(text)
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    try:
-        pairs: Iterable[tuple[str, str]] = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=20)
-    except ValueError as error:
-        raise BadRequest("The search parameters must be URL-encoded UTF-8, 20 at most.") from error
-    return list(pairs)
+    return pairs_of(text)
 
 
 def _text(body: bytes) -> str:

@@ -34,9 +34,11 @@ def matches(keys: Keys, search: Search) -> bool:
 
 def _meets(keys: Keys, criterion: Criterion) -> bool:
     names = {name for parameter in criterion.parameters for name in parameter.names}
-    found = list(values_under(keys, names))
     if criterion.modifier == "missing":
-        return any(asked is (not found) for asked in criterion.values)
+        names |= {modified.name for parameter in criterion.parameters for modified in parameter.modified.values()}
+        present = any(True for _ in values_under(keys, names))
+        return any(asked is not present for asked in criterion.values)
+    found = list(values_under(keys, names))
     met = any(_is(criterion.modifier, asked, value) for asked in criterion.values for value in found)
     return met is not (criterion.modifier == "not")
 

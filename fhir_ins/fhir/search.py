@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from urllib.parse import parse_qsl
 
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.references import local_reference, target_type, unversioned
 from fhir_ins.fhir.search_parameters import SearchParameter, hierarchies
-from fhir_ins.fhir.search_terms import SearchValue, UriValue, split, term, unescaped
+from fhir_ins.fhir.search_terms import CompositeValue, SearchValue, UriValue, split, term, unescaped
 from fhir_ins.fhir.search_values import Kind
 from fhir_ins.fhir.structure import resource_types
 
@@ -20,6 +21,10 @@ DEFAULT_COUNT = 20
 GREATEST_COUNT = 200
 GREATEST_LIST = 50
 MOST_SORT_KEYS = 5
+MOST_SEGMENTS = 50  # of a URL each of whose beginnings is looked for
+LONGEST_URL = 1000
+MOST_PARAMETERS = 20
+LONGEST_QUERY = 65_536  # characters, as many as a URL may have
 TOTALS = ("none", "estimate", "accurate")
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -62,6 +67,16 @@ class Search:
     applied: tuple[tuple[str, str], ...]
     sort: tuple[SortKey, ...] = ()
     total: str = "none"
+
+
+def pairs_of(query: str) -> list[tuple[str, str]]:
+    """The decoded name and value pairs of a query string or a form. Raises BadRequest."""
+    if len(query) > LONGEST_QUERY:
+        raise BadRequest(f"The search parameters take {LONGEST_QUERY} characters at most.", code="too-costly")
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+    except ValueError as error:
+        raise BadRequest(f"The search parameters must be URL-encoded UTF-8, {MOST_PARAMETERS} at most.") from error
 
 
 NO_CHAINS: Mapping[tuple[str, str], Criterion] = MappingProxyType({})
@@ -227,21 +242,27 @@ def _criterion(asked: Asked, value: str, base: str | None) -> Criterion:
         return Criterion((parameter,), tuple(_reference(asked, unescaped(one), base) for one in alternatives))
     if parameter.kind is Kind.URI and asked.modifier in ("above", "below"):
         _require_urls(parameter, alternatives)
-    values = tuple(term(parameter, asked.modifier, alternative) for alternative in alternatives)
+    values = tuple(_addressed(term(parameter, asked.modifier, one), base) for one in alternatives)
     return Criterion((parameter,), values, asked.modifier)
 
 
 def _require_urls(parameter: SearchParameter, values: Sequence[str]) -> None:
     """https://hl7.org/fhir/R4/search.html#uri: above and below are of URLs, not of URNs."""
-    if not all(_URL.fullmatch(unescaped(value)) for value in values):
+    urls = [unescaped(value) for value in values]
+    if not all(_URL.fullmatch(url) for url in urls):
         raise BadRequest(f"{parameter.name} takes a URL with above and below: http://a/b.", code="value")
+    if any(len(url) > LONGEST_URL or url.count("/") > MOST_SEGMENTS for url in urls):
+        raise BadRequest(
+            f"{parameter.name} takes a URL of {LONGEST_URL} characters and {MOST_SEGMENTS} segments at most with above "
+            "and below: name what is nearer to its root.",
+            code="too-costly",
+        )
 
 
 def _reference(asked: Asked, text: str, base: str | None) -> UriValue:
     """`Type/id` where the type is told or given as modifier; without its version, which no search may ask for."""
     name, target = asked.parameter.name, asked.target
-    if base and text.startswith(f"{base}/"):
-        text = text.removeprefix(f"{base}/")
+    text = _here(text, base)
     if _ID.fullmatch(text):
         return UriValue(f"{target}/{text}" if target else text)
     local = local_reference(text)
@@ -252,3 +273,21 @@ def _reference(asked: Asked, text: str, base: str | None) -> UriValue:
     if allowed and type_ and (local or target) and type_ not in allowed:
         raise BadRequest(f"{name} refers to these types here: {', '.join(sorted(allowed))}.", code="value")
     return UriValue(local or unversioned(text))
+
+
+def _addressed(value: SearchValue, base: str | None) -> SearchValue:
+    """The value; of a composite, its references as references are kept: local where they are, without version."""
+    if not isinstance(value, CompositeValue):
+        return value
+    parts = (UriValue(_address(part.text, base)) if isinstance(part, UriValue) else part for part in value.parts)
+    return CompositeValue(tuple(parts))
+
+
+def _address(text: str, base: str | None) -> str:
+    here = _here(text, base)
+    return local_reference(here) or unversioned(here)
+
+
+def _here(text: str, base: str | None) -> str:
+    """An absolute address below `base`, our own, as a local one."""
+    return text.removeprefix(f"{base}/") if base else text

@@ -18,11 +18,13 @@ LEAST_CONTAINED = 3
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
 _PREFIX = re.compile(f"({'|'.join(PREFIXES)})(?=[-+.0-9])")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
+_LONGEST_NUMBER = 40
 _ESCAPE = re.compile(r"\\([,|$\\])")
 _UNESCAPED = {mark: re.compile(rf"(?<!\\)(?:\\\\)*{re.escape(mark)}") for mark in ",|$"}
 _METRES = {"km": 1000.0, "m": 1.0, "[mi_i]": 1609.344, "mi": 1609.344, "[mi_us]": 1609.347}
 _NEAR = 50_000.0
+_FARTHEST = 20_000_000.0  # metres, half way around the Earth
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +183,20 @@ def _near(name: str, text: str) -> NearValue:
     metres = _METRES.get(parts[3] if len(parts) == 4 else "km")
     latitude, longitude, distance = (*numbers, None, None)[:3]
     known = len(parts) in (2, 3, 4) and None not in numbers and metres is not None
-    if not known or latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
+    within = _NEAR if distance is None or metres is None else float(distance) * metres
+    if (
+        not known
+        or latitude is None
+        or longitude is None
+        or abs(latitude) > 90
+        or abs(longitude) > 180
+        or not 0 <= within <= _FARTHEST
+    ):
         raise BadRequest(
-            f"{name} takes latitude|longitude, or latitude|longitude|distance|unit in km, m or mi: 48.84|2.36|5|km.",
+            f"{name} takes latitude|longitude, or latitude|longitude|distance|unit in km, m or mi: 48.84|2.36|5|km. No "
+            "place is farther than 20000 km.",
             code="value",
         )
-    within = _NEAR if distance is None or metres is None else float(distance) * metres
     return NearValue(float(longitude), float(latitude), within)
 
 
@@ -197,7 +207,7 @@ def _prefixed(text: str) -> tuple[str, str]:
 
 def _decimal(text: str) -> Decimal | None:
     try:
-        number = Decimal(text) if _NUMBER.fullmatch(text) and len(text) <= 40 else None
+        number = Decimal(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else None
     except InvalidOperation:
         return None
     return number if number is not None and abs(number.adjusted()) < LARGEST_EXPONENT else None

@@ -75,6 +75,9 @@ class KeyedPlace(Place):
         kept = key[: start_of_text(key) + LONGEST_PREFIX]
         return Sought({"ix.string": self.keyed(prefix_text(self.type, kept))}, "string", exact=kept == key)
 
+    def composed(self, key: str) -> Sought:
+        return self.starting(key)
+
     def present(self, name: str, kind: Kind) -> list[Filter]:
         if kind is Kind.SPECIAL:
             return Place.present(self, name, kind)

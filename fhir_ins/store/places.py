@@ -23,7 +23,7 @@ from fhir_ins.store.keys import (
 Filter = dict[str, Any]
 
 NOTHING: Filter = {"id": {"$in": []}}
-_LAST = "\uffff"
+_LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,16 @@ class Place:
         """What begins with a string's key."""
         return Sought({"ix.string": _starting(key)}, "string")
 
+    def composed(self, key: str) -> Sought:
+        """What begins with the key of a composite, whose code may be what no expression can hold."""
+        return Sought({"ix.string": {"$elemMatch": {"$gte": key, "$lt": key + _LAST}}}, "string")
+
     def present(self, name: str, kind: Kind) -> list[Filter]:
         """Filters any of which says that there is a value under a parameter."""
         if kind is Kind.SPECIAL:
             return [{"ix.near": {"$exists": True}}]
         if kind is Kind.STRING:
-            return [{"ix.string": _starting(f"{name}|")}]
+            return [{"ix.string": _starting(f"{mark}{name}|")} for mark in self.marks]
         if kind is Kind.DATE:
             return [{"ix.range.p": {"$in": date_keys(name)}}]
         if kind in (Kind.NUMBER, Kind.QUANTITY):

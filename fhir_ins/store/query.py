@@ -189,6 +189,8 @@ def _missing(criterion: Criterion, place: Place) -> Filter:
     for parameter in criterion.parameters:
         for name in parameter.names:
             present += place.present(name, parameter.kind)
+        for modified in parameter.modified.values():  # a code that is but a text, a reference that is but an identifier
+            present += place.present(modified.name, modified.kind)
     return {"$nor": present} if criterion.values[0] else {"$or": present}
 
 
@@ -198,7 +200,7 @@ def _composite(name: str, kinds: Sequence[Kind], parts: Sequence[Part], place: P
         folded = fold(str(parts[-1]))
         forms = [[_form(part)] for part in parts[:-1]]
         for key in composite_keys(name, [*forms, [folded]]):
-            yield place.starting(key) if folded else Sought(NOTHING, "string")
+            yield place.composed(key) if folded else Sought(NOTHING, "string")
         return
     for key in composite_keys(name, [[_form(part)] for part in parts]):
         ranged = [part for part in parts if isinstance(part, AmountValue | DateValue)]

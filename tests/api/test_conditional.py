@@ -48,7 +48,10 @@ class TestCreate:
         assert (refused.status_code, await how_many(fhir)) == (412, 2)
         assert refused.json()["issue"][0]["code"] == "multiple-matches"
 
-    @pytest.mark.parametrize("condition", ["", "_count=1", "_format=json", "shoe-size=43", "birthdate=yesterday"])
+    @pytest.mark.parametrize(
+        "condition",
+        ["", "_count=1", "_format=json", "shoe-size=43", "birthdate=yesterday", "&".join(["family=adrun"] * 21)],
+    )
     async def test_a_condition_that_is_none_is_refused(self, fhir: httpx.AsyncClient, condition: str) -> None:
         refused = await fhir.post("/Patient", json=somebody(), headers={"If-None-Exist": condition})
         assert (refused.status_code, await how_many(fhir)) == (400, 0)

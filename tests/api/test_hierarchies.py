@@ -88,10 +88,18 @@ async def test_a_circle_ends(fhir: httpx.AsyncClient, hospitals: Hospitals) -> N
 async def test_a_hierarchy_too_large_is_refused(
     fhir: httpx.AsyncClient, hospitals: Hospitals, bound: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hierarchies, bound, 2)
+    monkeypatch.setattr(hierarchies, bound, {"MOST_LEVELS": 1, "MOST_MATCHES": 2}[bound])
     refused = await fhir.get(f"/Patient?{hospitals.asked('organization:below=<ght>')}")
     assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "too-costly")
     assert await hospitals.searched(fhir, "organization:below=<ward>") == {"ward"}
+
+
+async def test_a_hierarchy_of_as_many_levels_as_there_may_be(
+    fhir: httpx.AsyncClient, hospitals: Hospitals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hierarchies, "MOST_LEVELS", 2)
+    assert await hospitals.searched(fhir, "organization:below=<ght>") == {"ght", "chu", "ward"}
+    assert await hospitals.searched(fhir, "organization:above=<ward>") == {"ght", "chu", "ward"}
 
 
 @pytest.mark.parametrize("query", ["Observation?patient:below=a", "Patient?organization:below=", "Task?owner:under=a"])

@@ -129,6 +129,8 @@ async def test_none_of_them_tells_a_matricule(fhir: httpx.AsyncClient, reference
         ("GET", f"/Patient?identifier={NIR.replace(':', '%3A')}%7C{ADRUN}"),
         ("GET", f"/Patient?gender=female&identifier=1,{NIR}|"),
         ("GET", f"/Patient?identifier:of-type=urn:x|INS-NIR|{ADRUN}"),
+        ("GET", f"/Patient?telecom={ADRUN}@patient.mssante.fr"),
+        ("GET", f"/Patient?telecom=mailto%3A{ADRUN}%40patient.mssante.fr"),
         ("HEAD", f"/Observation?subject:Patient.identifier={ADRUN}"),
         ("POST", f"/Patient/_search?identifier={ADRUN}"),
         ("GET", f"?_type=Patient&_has:Patient:link:identifier={ADRUN}"),

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from fhir_ins.fhir.outcome import BadRequest
-from fhir_ins.fhir.search import parse
+from fhir_ins.fhir.search import LONGEST_QUERY, MOST_PARAMETERS, pairs_of, parse
 from fhir_ins.fhir.search_parameters import PARAMETERS
 from fhir_ins.fhir.search_terms import AmountValue, CompositeValue, NearValue, SearchValue, TokenValue, UriValue
 
@@ -35,6 +35,7 @@ def values(type_: str, name: str, value: str) -> tuple[SearchValue, ...]:
         ("focus", "Shoe/1", ["Shoe/1"]),
         ("focus:Task", "1", ["Task/1"]),
         ("_profile", "http://a/b\\,c|1", ["http://a/b,c|1"]),
+        ("_profile:above", "http://a" + "/b" * 40, ["http://a" + "/b" * 40]),
     ],
 )
 def test_a_reference_or_a_uri_is_read(name: str, value: str, read: list[str]) -> None:
@@ -72,6 +73,9 @@ def test_a_canonical_is_read_with_its_version() -> None:
         ("value-string:contains", "é.a", "3 letters or digits"),
         ("identifier:of-type", "system|value", "system|code|value"),
         ("value-quantity", "heavy", "takes a number"),
+        ("_profile:above", "http://a" + "/b" * 50, "50 segments at most"),
+        ("_profile:above", "http://a/" + "b" * 1000, "1000 characters"),
+        ("_profile:below", "http://a" + "/b" * 50, "50 segments at most"),
         ("value-quantity", "5|kg", "number||unit"),
         ("value-quantity", "5||", "number||unit"),
         ("code-value-quantity", "1", "token$quantity"),
@@ -91,6 +95,19 @@ def test_what_is_not_offered_is_refused(name: str, value: str, told: str) -> Non
     with pytest.raises(BadRequest) as refused:
         values("Observation", name, value)
     assert told in str(refused.value.issues[0].text)
+
+
+def test_a_long_number_is_refused_at_once() -> None:
+    """Looked through from each of its digits on, this one would take hours."""
+    with pytest.raises(BadRequest, match="takes a number"):
+        values("Observation", "value-quantity", "1" * 2_000_000 + "x")
+
+
+def test_a_search_has_so_many_parameters_and_characters() -> None:
+    assert pairs_of("&".join(["a=%C3%A9"] * MOST_PARAMETERS)) == [("a", "é")] * MOST_PARAMETERS
+    for query in ("&".join(["a=b"] * (MOST_PARAMETERS + 1)), f"a={'b' * LONGEST_QUERY}", "a=%FF"):
+        with pytest.raises(BadRequest):
+            pairs_of(query)
 
 
 def test_leniently_a_modifier_that_is_not_offered_is_left_out() -> None:
@@ -141,6 +158,22 @@ def test_a_composite_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "read"),
+    [
+        ("DocumentReference/1", "DocumentReference/1"),
+        (f"{BASE}/DocumentReference/1", "DocumentReference/1"),
+        (f"{BASE}/DocumentReference/1/_history/2", "DocumentReference/1"),
+        ("DocumentReference/1/_history/2", "DocumentReference/1"),
+        ("http://a/DocumentReference/1/_history/2", "http://a/DocumentReference/1"),
+        ("1", "1"),
+    ],
+)
+def test_a_reference_in_a_composite_is_read_as_any(asked: str, read: str) -> None:
+    (value,) = values("DocumentReference", "relationship", f"{asked}$replaces")
+    assert value == CompositeValue((UriValue(read), TokenValue(None, "replaces")))
+
+
+@pytest.mark.parametrize(
     ("asked", "metres"),
     [("48.84|2.36", 50_000), ("48.84|2.36|5", 5000), ("48.84|2.36|5|m", 5), ("48.84|2.36|1|mi", 1609.344)],
 )
@@ -148,7 +181,20 @@ def test_a_place_is_read(asked: str, metres: float) -> None:
     assert values("Location", "near", asked) == (NearValue(2.36, 48.84, metres),)
 
 
-@pytest.mark.parametrize("asked", ["48.84", "91|0", "0|181", "a|b", "1|2|3|leagues", "1|2|3|km|4"])
+NO_PLACES = [
+    "48.84",
+    "91|0",
+    "0|181",
+    "a|b",
+    "1|2|3|leagues",
+    "1|2|3|km|4",
+    "48|2|-5|km",
+    "48|2|1e999|km",
+    "48|2|20001|km",
+]
+
+
+@pytest.mark.parametrize("asked", NO_PLACES)
 def test_what_is_no_place_is_refused(asked: str) -> None:
     with pytest.raises(BadRequest, match="latitude"):
         values("Location", "near", asked)

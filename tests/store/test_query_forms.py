@@ -136,7 +136,8 @@ READINGS: dict[str, Callable[[str, Json], bool]] = {
     "combo-value-quantity:missing": lambda asked, one: (
         any("valueQuantity" in part for part in parts(one)) is (asked == "false")
     ),
-    "subject:missing": lambda asked, one: ("reference" not in one["subject"]) is (asked == "true"),
+    "subject:missing": lambda asked, one: asked == "false",  # it is there, if but as an identifier
+    "code:missing": lambda asked, one: asked == "false",  # it is there, if but as a text
     "subject:identifier": lambda asked, one: (
         is_code(asked, {"coding": [{**one["subject"]["identifier"], "code": one["subject"]["identifier"]["value"]}]})
         if "identifier" in one["subject"]
@@ -166,7 +167,7 @@ UNITS: list[Json] = [
     {"unit": "kg"},
     {},
 ]
-CONCEPTS = st.builds(
+CODINGS = st.builds(
     lambda code, system, display, text: (
         {
             "coding": [
@@ -180,6 +181,7 @@ CONCEPTS = st.builds(
     st.sampled_from([None, "Poids", "poids net"]),
     st.sampled_from([None, "Pouls"]),
 )
+CONCEPTS = st.one_of(CODINGS, CODINGS, st.just({"text": "Pouls"}))
 QUANTITIES = st.builds(
     lambda number, unit, comparator: (
         {"value": float(number), **unit} | ({"comparator": comparator} if comparator else {})
@@ -310,6 +312,7 @@ URLS = [
     "http://a.org/fhirx",
     "http://b.org/f",
 ]
+BEYOND_THE_PLANE = "http://c.org/\U0001f600"
 
 
 @pytest.mark.parametrize(
@@ -323,6 +326,7 @@ URLS = [
         ("url:above", "http://a.org/fhir", [0, 1]),
         ("url:above", "http://a.org", []),
         ("url:missing", "true", [5]),
+        ("url:below", "http://c.org", [6]),
     ],
 )
 async def test_a_url_has_what_is_above_and_below_it(
@@ -330,6 +334,7 @@ async def test_a_url_has_what_is_above_and_below_it(
 ) -> None:
     sets = [*({"resourceType": "ValueSet", "status": "active", "url": url} for url in URLS)]
     sets.append({"resourceType": "ValueSet", "status": "active"})
+    sets.append({"resourceType": "ValueSet", "status": "active", "url": BEYOND_THE_PLANE})
     assert await found(resources, "ValueSet", sets, (name, value)) == places
 
 
@@ -367,6 +372,15 @@ async def test_a_number_between_two(resources: Resources) -> None:
     assert await found(resources, "RiskAssessment", risks, ("probability", "gt0.8")) == [1, 2]
     assert await found(resources, "RiskAssessment", risks, ("probability", "sa0.1")) == [0, 1, 2]
     assert await found(resources, "RiskAssessment", risks, ("probability", "eb0.2")) == [2]
+
+
+@pytest.mark.parametrize("code", ["a\x00b", "a.b", "x" * 40_000, "a\uffff", "\U0001f600"])
+async def test_any_code_may_go_before_a_string(resources: Resources, code: str) -> None:
+    coded = [
+        {"resourceType": "Observation", "status": "final", "code": {"coding": [{"code": of}]}, "valueString": "Foole"}
+        for of in (code, "other")
+    ]
+    assert await found(resources, "Observation", coded, ("code-value-string", f"{code}$foo")) == [0]
 
 
 async def test_two_ranges_of_one_element(resources: Resources) -> None:
