@@ -49,7 +49,7 @@ from fhir_ins.store.deferred import DeferredCalls
 from fhir_ins.store.evidence import Evidence
 from fhir_ins.store.indexes import make_indexes
 from fhir_ins.store.resources import Resources
-from fhir_ins.store.writing import Writing, WrittenOtherwise, require_writing, until_keys_are_ours
+from fhir_ins.store.writing import Writing, WrittenOtherwise, keys_watched, require_writing
 
 
 def application(settings: Settings) -> FastAPI:
@@ -163,11 +163,11 @@ async def indexes_being_made(database: Database, patience: float = 10.0) -> asyn
 
 
 async def searchable(database: Database, ours: Writing) -> asyncio.Task[None]:
-    """The watch that lets the store be searched as soon as its search keys are ours. Raises WrittenOtherwise."""
+    """The watch that lets the store be searched while its search keys are ours. Raises WrittenOtherwise."""
     database.keys_are_ours = await require_writing(database, ours)
     if not database.keys_are_ours:
         structlog.get_logger().warning("search_keys_of_another_release", remedy="fhir-ins reindex")
-    return asyncio.create_task(until_keys_are_ours(database, ours))
+    return asyncio.create_task(keys_watched(database, ours))
 
 
 async def store_fault(settings: Settings) -> str | None:

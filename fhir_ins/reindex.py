@@ -16,11 +16,14 @@ from fhir_ins.conformance import configured_fr_core
 from fhir_ins.frcore.profiles import FrCore
 from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
-from fhir_ins.store.database import Database
+from fhir_ins.store.database import Database, Document
+from fhir_ins.store.keys import INDEX
 from fhir_ins.store.resources import Resources, VersionChanged
 from fhir_ins.store.writing import Writing, WrittenOtherwise, begin_rewriting, end_rewriting, require_writing
 
 _BATCH = 50  # resources rewritten at a time
+# What a server of an earlier release writes, behind where the rewriting is.
+_OTHERWISE: Document = {"ix.index": {"$ne": INDEX}}
 
 
 @dataclass(slots=True)
@@ -79,19 +82,22 @@ async def _is_written(database: Database, ours: Writing) -> bool:
 
 
 async def _batches(database: Database) -> AsyncIterator[Sequence[Target]]:
-    """Each live resource, in batches that no time-out cuts."""
-    after = ""
+    """Each live resource; then, as long as there is any, what has been written otherwise meanwhile."""
+    among: Document = {}
     while True:
-        batch = (
-            await database.resources.find({"_id": {"$gt": after}, "live": True}, {"tenant": 1, "type": 1, "id": 1})
-            .sort("_id", pymongo.ASCENDING)
-            .limit(_BATCH)
-            .to_list()
-        )
-        if not batch:
+        after = ""
+        while batch := await _batch(database, {**among, "_id": {"$gt": after}, "live": True}):
+            yield [Target(found["tenant"], found["type"], found["id"]) for found in batch]
+            after = batch[-1]["_id"]
+        if among and not after:
             return
-        yield [Target(found["tenant"], found["type"], found["id"]) for found in batch]
-        after = batch[-1]["_id"]
+        among = _OTHERWISE
+
+
+async def _batch(database: Database, among: Document) -> Sequence[Document]:
+    with pymongo.timeout(None):  # no index serves what is written otherwise
+        found = database.resources.find(among, {"tenant": 1, "type": 1, "id": 1}).sort("_id", pymongo.ASCENDING)
+        return await found.limit(_BATCH).to_list()
 
 
 async def _rewritten(resources: Resources, target: Target, edition: FrCore) -> bool:

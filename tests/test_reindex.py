@@ -8,15 +8,21 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pymongo
 import pytest
 from people import ADRUN, ADRUN_TRAITS, NIR, document_checked, out, patient
 from servers import StartServer
 
+from fhir_ins.api.type_rules import redrafted
 from fhir_ins.app import application, store_fault
-from fhir_ins.reindex import reindex
+from fhir_ins.conformance import configured_fr_core
+from fhir_ins.reindex import Count, reindex
+from fhir_ins.security.caller import Caller
 from fhir_ins.settings import Settings
+from fhir_ins.store import keys
 from fhir_ins.store.database import Database
 from fhir_ins.store.keys import INDEX
+from fhir_ins.store.resources import Resources, VersionChanged
 from fhir_ins.store.writing import WrittenOtherwise
 
 CLAIM = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient"
@@ -145,3 +151,53 @@ async def _not_searched(fhir: httpx.AsyncClient, id_: str) -> None:
         assert answer.status_code == 503, answer.text
         assert answer.headers["Retry-After"]
         assert "fhir-ins reindex" in answer.json()["issue"][0]["details"]["text"]
+
+
+async def test_what_a_server_of_an_earlier_release_writes_meanwhile_is_made_anew_too(
+    start_server: StartServer, settings: Settings, database: Database
+) -> None:
+    fhir = await start_server()
+    made = sorted([(await fhir.post("/Patient", json=patient())).json()["id"] for _ in range(60)])
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as earlier:
+        documents = earlier[settings.mongodb_database]["resources"]
+
+        def write_behind(count: Count) -> None:
+            if count.seen == len(made) - 10:  # the first batch is done, the first resource of it is written again
+                documents.update_one({"id": made[0]}, {"$set": {"ix": OLD_KEYS}})
+
+        assert (await reindex(settings, tell=write_behind)).seen == len(made) + 1
+    assert (await fhir.get("/Patient?family=adrun&_count=0")).json()["total"] == len(made)
+
+
+async def test_what_was_accepted_is_made_anew_however_many_its_keys(
+    start_server: StartServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fhir = await start_server()
+    await qualified(fhir)
+    await fhir.post("/Patient", json=patient())
+    monkeypatch.setattr(keys, "MOST_KEYS", 3)
+    assert (await fhir.post("/Patient", json=patient())).status_code == 422
+    assert (await reindex(settings)).seen == 2
+    count = await reindex(settings.model_copy(update={"fr_core": "2.1.0"}))
+    assert (count.seen, count.changed) == (2, 1)
+
+
+async def test_a_label_added_meanwhile_keeps_its_key(
+    start_server: StartServer, settings: Settings, database: Database
+) -> None:
+    """$meta-add writes no new version, so that the version alone does not tell of it."""
+    fhir = await start_server()
+    id_ = (await fhir.post("/Patient", json=patient())).json()["id"]
+    resources, caller = Resources(database), Caller(settings.tenant, "test", frozenset())
+    before = await resources.current(caller, "Patient", id_)
+    assert before
+    anew = redrafted(before, configured_fr_core(settings))
+    assert anew
+    label = {"security": [{"system": "urn:confidentiality", "code": "R"}]}
+    added = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": label}]}
+    assert (await fhir.post(f"/Patient/{id_}/$meta-add", json=added)).status_code == 200
+    for late in (resources.rewrite, resources.replace):
+        with pytest.raises(VersionChanged):
+            await late(caller, before, anew)
+    assert (await fhir.get("/Patient?_security=R")).json()["total"] == 1
+    assert (await fhir.get(f"/Patient/{id_}")).json()["meta"]["security"] == label["security"]

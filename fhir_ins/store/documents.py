@@ -20,7 +20,8 @@ SCHEMA = FIRST_SCHEMA + len(MIGRATIONS)
 class Draft:
     """What to write: the form everyone reads, the one without matricule and the reference one where they differ.
 
-    `further` are search keys of parameters that FHIR itself does not define.
+    `further` are search keys of parameters that FHIR itself does not define. `accepted`: it is stored already, so that
+    it may not be refused for how many its keys are.
     """
 
     conveyed: dict[str, Any]
@@ -28,6 +29,7 @@ class Draft:
     reference: dict[str, Any] | None
     identity: Identity
     further: Keys = NO_KEYS
+    accepted: bool = False
 
 
 def resource_key(caller: Caller, type_: str, id_: str) -> str:
@@ -69,7 +71,8 @@ def search_keys(place: str, draft: Draft) -> dict[str, Any]:
 
     What the client said of when it was written is no key: the document's own `updated` is.
     """
-    return index_document(place, _undated(draft.conveyed), draft.reference and _undated(draft.reference), draft.further)
+    reference = draft.reference and _undated(draft.reference)
+    return index_document(place, _undated(draft.conveyed), reference, draft.further, bounded=not draft.accepted)
 
 
 def _undated(form: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@
     near    a place on Earth
     ref     what is referred to
 
-A key that only the reference form has is marked: nobody but a holder of ins.reference asks for it so.
+`index` says by which rules they were made. A key that only the reference form has is marked: nobody but a holder of
+ins.reference asks for it so.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ from fhir_ins.fhir.search_values import Amount, Kind, Token
 
 # The rules of extraction that an `ix` was made by, counted up whenever a search parameter comes or finds other values:
 # a store of an earlier count lacks keys until `fhir-ins reindex` has made them anew.
-INDEX = 4
+INDEX = 5
 REFERENCE = "r!"
 MOST_KEYS = 5000
 LONGEST_PART = 40
@@ -52,18 +53,23 @@ def place_of(tenant: str, type_: str) -> str:
 
 
 def index_document(
-    place: str, conveyed: dict[str, Any], reference: dict[str, Any] | None, further: Keys = NO_KEYS
+    place: str,
+    conveyed: dict[str, Any],
+    reference: dict[str, Any] | None,
+    further: Keys = NO_KEYS,
+    *,
+    bounded: bool = True,
 ) -> dict[str, Any]:
     """The `ix` of a resource; `reference` is its reference form where it has one of its own.
 
     That form has all the conveyed one has, and identifiers more. `further` are keys beyond FHIR's own parameters, which
-    every caller may find it by. Raises Unprocessable beyond MOST_KEYS of those that everyone may use: how many the
-    others are must decide no answer.
+    every caller may find it by. Raises Unprocessable beyond MOST_KEYS of those that everyone may use, where it is
+    `bounded`: how many the others are must decide no answer.
     """
     keys = keys_of(conveyed) | further
     tokens, strings, ranges = set(exact_keys(keys)), _strings(keys), list(_ranges(keys))
     parts = _parts(keys)
-    if len(tokens) + len(strings) + len(ranges) + len(parts) > MOST_KEYS:
+    if bounded and len(tokens) + len(strings) + len(ranges) + len(parts) > MOST_KEYS:
         raise Unprocessable(
             f"The resource would be found by more than {MOST_KEYS} keys: give fewer identifiers, names and texts.",
             code="too-costly",
@@ -73,10 +79,11 @@ def index_document(
         tokens |= {REFERENCE + key for key in set(exact_keys(more)) - tokens}
         strings |= {REFERENCE + key for key in _strings(more) - strings}
     return {
+        "index": INDEX,
         "token": sorted(f"{place}|{key}" for key in tokens),
         "string": sorted(strings),
         "part": sorted(parts),
-        "exact": sorted({exact_key(name, text) for name, text in keys.strings}),
+        "exact": sorted({exact_key(name, text) for name, text in _asked_by_all_modifiers(keys)}),
         "range": ranges,
         **_near(keys),
         "ref": sorted(local_references(conveyed) | local_references(reference or {})),
@@ -116,11 +123,16 @@ def _strings(keys: Keys) -> set[str]:
 def _parts(keys: Keys) -> set[str]:
     """What each string contains, from each of its letters on; what is shorter is not asked for."""
     found = set()
-    for name, text in keys.strings:
+    for name, text in _asked_by_all_modifiers(keys):
         folded = fold(text)
         for start in range(len(folded) - LEAST_CONTAINED + 1):
             found.add(string_key(name, folded[start : start + LONGEST_PART]))
     return found
+
+
+def _asked_by_all_modifiers(keys: Keys) -> Iterator[tuple[str, str]]:
+    """The strings, but for those that are of a modifier themselves: there is no `code:text:contains`."""
+    return ((name, text) for name, text in keys.strings if ":" not in name)
 
 
 def _ranges(keys: Keys) -> Iterator[Range]:

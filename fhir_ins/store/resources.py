@@ -5,7 +5,7 @@ server-owned identity record. The current version is in `resources`; a write mov
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -167,7 +167,7 @@ class Resources:
         """One write; see `together`. One document needs no transaction."""
         seal = await self._database.seals.of(caller.tenant)
         plan = _planned(seal, caller, write)
-        if plan.before is None and not plan.holds:
+        if plan.over is None and not plan.holds:
             await self._insert(seal.sealed(plan.document))
             return readable(plan.document, caller)
         (version,) = await self.together(caller, [write])
@@ -185,7 +185,7 @@ class Resources:
             session = resources._session
             assert session is not None  # noqa: S101 - `atomically` gives one
             for plan in planned:
-                await resources._put(seal, plan.document, plan.before)
+                await resources._put(seal, plan.document, plan.over)
                 await resources._release(plan.document, plan.held - plan.holds)
             for plan in planned:
                 await resources._hold(plan.document, plan.holds - plan.held)
@@ -201,8 +201,9 @@ class Resources:
         now = bodies(draft, current.id, current.number, current.updated)
         document = {**before, **now, "ix": search_keys(place_of(caller.tenant, current.type), draft)}
         seal = await self._database.seals.of(caller.tenant)
-        here = {"_id": before["_id"], "version": before["version"], "conveyed": current.stored}
-        result = await self._database.resources.replace_one(here, seal.sealed(document), session=self._session)
+        result = await self._database.resources.replace_one(
+            _still(current), seal.sealed(document), session=self._session
+        )
         if not result.matched_count:
             raise VersionChanged
         return readable(document, caller)
@@ -222,16 +223,14 @@ class Resources:
 
         Raises VersionChanged.
         """
-        before = current.document
+        before, draft = current.document, replace(draft, accepted=True)
         now = bodies(draft, current.id, current.number, current.updated)
         if any(before[form] != body for form, body in now.items()):
             await self.replace(caller, current, draft)
             return True
-        here = {"_id": before["_id"], "version": before["version"]}
         seal = await self._database.seals.of(caller.tenant)
-        ix = seal.index(current.type, search_keys(place_of(caller.tenant, current.type), draft))
-        keys = {"$set": {"ix": ix}}
-        if not (await self._database.resources.update_one(here, keys, session=self._session)).matched_count:
+        keys = {"$set": {"ix": seal.index(current.type, search_keys(place_of(caller.tenant, current.type), draft))}}
+        if not (await self._database.resources.update_one(_still(current), keys, session=self._session)).matched_count:
             raise VersionChanged
         return False
 
@@ -282,16 +281,15 @@ class Resources:
         except DuplicateKeyError as error:  # somebody else has made a resource of this id
             raise VersionChanged from error
 
-    async def _put(self, seal: Seal, document: Document, before: Document | None) -> None:
-        if before is None:
+    async def _put(self, seal: Seal, document: Document, over: Current | None) -> None:
+        if over is None:
             await self._insert(seal.sealed(document))
             return
-        here = {"_id": before["_id"], "version": before["version"]}
-        result = await self._database.resources.replace_one(here, seal.sealed(document), session=self._session)
+        result = await self._database.resources.replace_one(_still(over), seal.sealed(document), session=self._session)
         if not result.matched_count:
             raise VersionChanged
-        past = {key: value for key, value in before.items() if key != "ix"}
-        past |= {"_id": f"{before['_id']}/{before['version']}", "until": document["updated"]}
+        past = {key: value for key, value in over.document.items() if key != "ix"}
+        past |= {"_id": f"{past['_id']}/{past['version']}", "until": document["updated"]}
         await self._database.versions.insert_one(seal.sealed(past), session=self._session)
 
     async def _hold(self, document: Document, keys: set[str]) -> None:
@@ -321,10 +319,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The document of a write, the one before it, and the keys of the confirmed INS that each of them has."""
+    """The document of a write, the version before it, and the keys of the confirmed INS that each of them has."""
 
     document: Document
-    before: Document | None
+    over: Current | None
     held: set[str]
     holds: set[str]
 
@@ -333,7 +331,12 @@ def _planned(seal: Seal, caller: Caller, write: Write) -> _Plan:
     before = write.over.document if write.over else None
     usual = "DELETE" if write.draft is None else "PUT" if before else "POST"
     document = version_document(caller, write.type, write.id, write.draft, before, write.method or usual)
-    return _Plan(document, before, _held(seal, before), _held(seal, document))
+    return _Plan(document, write.over, _held(seal, before), _held(seal, document))
+
+
+def _still(current: Current) -> Document:
+    """The filter of a document that nobody has written since, as another version or by `amend`."""
+    return {"_id": current.document["_id"], "version": current.number, "conveyed": current.stored}
 
 
 def _ins_key(seal: Seal, number: InsNumber) -> str:

@@ -32,6 +32,8 @@ class Writing:
     sealed: bool = False
 
 
+# What the keys of a store are made by that is being rewritten by other rules: nobody's, so that nobody searches it.
+_HALF_MADE = 0
 # What stores without a mark were written as, before there was one.
 _UNMARKED = Writing("2.2.0", 1)
 
@@ -95,10 +97,13 @@ async def end_sealing(database: Database) -> None:
 
 
 async def begin_rewriting(database: Database, ours: Writing) -> None:
-    """From here on no server starts on a store in another release, until `end_rewriting`. Raises WrittenOtherwise."""
+    """From here on no server starts on a store in another release, nor searches one of other keys, until
+    `end_rewriting`. Raises WrittenOtherwise.
+    """
     await require_sealing(database, ours)
     other = {**_KEY, "fr_core": {"$ne": ours.fr_core}}
     await database.server.update_one(other, {"$set": {"fr_core": ours.fr_core, "unfinished": True}})
+    await database.server.update_one({**_KEY, "index": {"$ne": ours.index}}, {"$set": {"index": _HALF_MADE}})
 
 
 async def end_rewriting(database: Database, ours: Writing) -> None:
@@ -106,9 +111,11 @@ async def end_rewriting(database: Database, ours: Writing) -> None:
     await database.server.update_one(_KEY, {"$set": {"index": ours.index, "unfinished": False}})
 
 
-async def until_keys_are_ours(database: Database, ours: Writing, every: float = 2.0) -> None:
-    """Let the store be searched from the moment its search keys have been made anew; looks every so many seconds."""
-    while not database.keys_are_ours:
+async def keys_watched(database: Database, ours: Writing, every: float = 2.0) -> None:
+    """Let the store be searched while its search keys are ours, and not while they are made by a release of other
+    rules; looks every so many seconds, until it is cancelled.
+    """
+    while True:
         await asyncio.sleep(every)
         with suppress(PyMongoError):  # it is away: looked at again
             database.keys_are_ours = await database.server.find_one({**_KEY, "index": ours.index}) is not None

@@ -134,6 +134,28 @@ async def test_more_search_keys_than_an_index_bears_are_422(fhir: httpx.AsyncCli
     assert answer.json()["issue"][0]["code"] == "too-costly"
 
 
+async def test_an_observation_of_many_components_is_taken(fhir: httpx.AsyncClient) -> None:
+    """A full panel of the laboratory, each component with its code, its words and what it measures."""
+    component = [
+        {
+            "code": {
+                "coding": [{"system": "http://loinc.org", "code": f"{number}-1", "display": f"Dosage {number} sérum"}],
+                "text": f"Dosage de la substance {number} dans le sérum ou le plasma",
+            },
+            "valueQuantity": {
+                "value": number,
+                "unit": "mmol/L",
+                "system": "http://unitsofmeasure.org",
+                "code": "mmol/L",
+            },
+        }
+        for number in range(62)
+    ]
+    panel = {"resourceType": "Observation", "status": "final", "code": {"text": "Bilan"}, "component": component}
+    assert (await fhir.post("/Observation", json=panel)).status_code == 201
+    assert (await fhir.get("/Observation?component-code:text=dosage 61")).json()["total"] == 1
+
+
 async def test_a_body_beyond_the_limit_is_413(fhir: httpx.AsyncClient) -> None:
     answer = await fhir.post("/Patient", content=b" " * 2_100_000, headers=TYPE)
     assert answer.status_code == 413

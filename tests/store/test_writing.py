@@ -15,8 +15,8 @@ from fhir_ins.store.writing import (
     WrittenOtherwise,
     begin_rewriting,
     end_rewriting,
+    keys_watched,
     require_writing,
-    until_keys_are_ours,
 )
 
 NEWEST = Writing("2.2.0")
@@ -59,11 +59,42 @@ async def test_a_store_whose_keys_are_half_made_is_served_and_not_searched(datab
     await begin_rewriting(database, NEWEST)
     assert not await require_writing(database, NEWEST)
     database.keys_are_ours = False
-    watch = asyncio.create_task(until_keys_are_ours(database, NEWEST, every=0.01))
+    watch = asyncio.create_task(keys_watched(database, NEWEST, every=0.01))
     await asyncio.sleep(0.1)
     assert not database.keys_are_ours
     with pytest.raises(Unavailable, match="fhir-ins reindex"):
         database.require_keys()
     await end_rewriting(database, NEWEST)
-    await asyncio.wait_for(watch, 10)
+    await until(database, keys_are_ours=True)
     database.require_keys()
+    watch.cancel()
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_store_whose_keys_another_release_makes_is_searched_no_more(database: Database, ended: bool) -> None:
+    await require_writing(database, NEWEST)
+    watch = asyncio.create_task(keys_watched(database, NEWEST, every=0.01))
+    await asyncio.sleep(0.1)
+    assert database.keys_are_ours
+    other = Writing("2.2.0", INDEX + 1)
+    await begin_rewriting(database, other)
+    if ended:
+        await end_rewriting(database, other)
+    await until(database, keys_are_ours=False)
+    assert await require_writing(database, other) is ended
+    await begin_rewriting(database, NEWEST)
+    await end_rewriting(database, NEWEST)
+    await until(database, keys_are_ours=True)
+    watch.cancel()
+
+
+async def test_to_make_the_same_keys_again_stops_no_search(database: Database) -> None:
+    await require_writing(database, NEWEST)
+    await begin_rewriting(database, NEWEST)
+    assert await require_writing(database, NEWEST)
+
+
+async def until(database: Database, *, keys_are_ours: bool) -> None:
+    async with asyncio.timeout(10):
+        while database.keys_are_ours is not keys_are_ours:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
