@@ -120,11 +120,11 @@ class Address(Route):
         """
         if self.path.startswith("/health/"):
             return
-        rates = context_of(request).rates
+        rates, caller = context_of(request).rates, request.scope.get(CALLER)
         if ENTRY not in request.scope:
-            require_rate(rates, request, request.scope.get(CALLER))
-        if self.path.endswith(_ASK_INSI):
-            require_insi_rate(rates, request, caller_of(request))
+            require_rate(rates, request, caller)
+        if caller and self.path.endswith(_ASK_INSI):
+            require_insi_rate(rates, request, caller)
 
     def _offered_here(self, request: Request) -> Mapping[str, Offer]:
         """What the type that is named here has. Raises NotFound for a type that is not served."""

@@ -8,7 +8,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -40,10 +40,7 @@ class Introspection:
 
     endpoint: str
     client_id: str
-    client_secret: str
-
-    def __repr__(self) -> str:
-        return f"Introspection({self.endpoint})"
+    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

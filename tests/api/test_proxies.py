@@ -116,8 +116,8 @@ async def test_address_and_scheme_that_others_name_are_not_believed() -> None:
 
 async def test_links_have_the_scheme_the_client_used(start_server: StartServer) -> None:
     fhir = await start_server(**PROXIED)
-    answer = await fhir.get("/Patient", headers={"X-Forwarded-Proto": "https", "Host": "fhir.example.fr"})
-    assert answer.json()["link"][0]["url"] == "https://fhir.example.fr/fhir/Patient"
+    answer = await fhir.get("/metadata", headers={"X-Forwarded-Proto": "https", "Host": "fhir.example.fr"})
+    assert answer.json()["implementation"]["url"] == "https://fhir.example.fr/fhir"
     assert "strict-transport-security" in answer.headers
     assert "strict-transport-security" not in (await fhir.get("/Patient")).headers
 
