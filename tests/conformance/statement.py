@@ -74,7 +74,7 @@ LEAST: dict[str, Json] = {
         "agent": [{"who": {"reference": "Practitioner/one"}}],
     },
 }
-# What only the server writes, and has not yet.
+# What only the server writes, and auditors alone read.
 UNWRITTEN = {"AuditEvent"}
 WRITTEN = sorted(RESOURCES.keys() - UNWRITTEN)
 

@@ -8,10 +8,13 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from audit_trails import AUDITOR, audit_events, trail_settings
 from conformance.statement import (
     CALLS,
     LEAST,
@@ -30,7 +33,7 @@ from people import ADRUN, INS_PROFILE, NIR, PATIENT_PROFILE, document_checked, o
 from servers import StartServer
 
 from fhir_ins.api.capabilities import capability_statement
-from fhir_ins.api.served import PUBLISHED, served
+from fhir_ins.api.served import PUBLISHED, WRITTEN_HERE, served
 from fhir_ins.fhir.json import parse
 from fhir_ins.fhir.search_values import Amount, Position, Token
 from fhir_ins.fhir.structure import validate
@@ -142,10 +145,19 @@ async def test_an_interaction_it_lists_is_performed(fhir: httpx.AsyncClient, typ
 
 
 @pytest.mark.parametrize("type_", UNWRITTEN)
-async def test_what_is_not_written_yet_is_searched(fhir: httpx.AsyncClient, type_: str) -> None:
-    answer = await fhir.get(f"/{type_}")
-    assert (answer.status_code, answer.json().get("entry")) == (200, None)
-    assert (await fhir.get(f"/{type_}/one")).status_code == 404
+async def test_what_clients_do_not_write_is_read_and_searched_by_auditors(
+    start_server: StartServer, fhir: httpx.AsyncClient, tmp_path: Path, type_: str
+) -> None:
+    auditor = await start_server(rights=AUDITOR, **trail_settings(tmp_path))
+    await auditor.get("/Patient/nobody")
+    (written,) = [entry["resource"] for entry in (await auditor.get(f"/{type_}")).json()["entry"]]
+    assert (await auditor.get(f"/{type_}/{written['id']}")).json() == written
+    for parameter in parameters(type_):
+        for value in asked_for(type_, parameter["name"], written):
+            found = await audit_events(auditor, urlencode({parameter["name"]: value}))
+            assert written["id"] in {event["id"] for event in found}, parameter
+    for path in (f"/{type_}", f"/{type_}/{written['id']}"):
+        assert (await fhir.get(path)).status_code == 403
 
 
 async def test_an_interaction_of_the_system_is_performed(fhir: httpx.AsyncClient) -> None:
@@ -392,7 +404,7 @@ async def test_each_parameter_of_another_type_filters(fhir: httpx.AsyncClient, t
 async def test_each_include_it_lists_is_answered(fhir: httpx.AsyncClient, type_: str) -> None:
     included = RESOURCES[type_].get("searchInclude", [])
     references = [found["name"] for found in parameters(type_) if found["type"] == "reference"]
-    of_type = [f"{type_}:{name}" for name in references] if type_ not in PUBLISHED else []
+    of_type = [f"{type_}:{name}" for name in references] if type_ not in {*PUBLISHED, *WRITTEN_HERE} else []
     assert included == (["*", *of_type] if of_type else [])
     for include in included:
         assert (await fhir.get(f"/{type_}", params={"_include": include})).status_code == 200, include
