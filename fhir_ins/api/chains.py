@@ -20,6 +20,8 @@ from fhir_ins.security.caller import Caller
 
 MOST_LINKS = 4
 MOST_MATCHES = 1000
+MOST_SEARCHES = 100
+_MADE = "fhir_ins.chain_searches"  # the key of a request's scope under which they are counted
 HAS = "_has:"
 
 Pair = tuple[str, str]
@@ -31,7 +33,7 @@ async def chained(
     """What each chained one of these parameters of a type comes to; names that are no chain are left out.
 
     Raises BadRequest for a chain that leads nowhere (unless lenient: it is left out), has more than `MOST_LINKS`, or
-    matches more than `MOST_MATCHES`.
+    matches more than `MOST_MATCHES`; and where all those of a request need more than `MOST_SEARCHES`.
     """
     found: dict[Pair, Criterion] = {}
     for name, value in pairs:
@@ -105,6 +107,10 @@ async def _search(request: Request, caller: Caller, type_: str, rest: Pair, link
     """The rest of a chain as a search of a type, what follows in it being searched for first."""
     if links > MOST_LINKS:
         raise BadRequest(f"A chain has {MOST_LINKS} links at most: shorten it.", code="too-costly")
+    request.scope[_MADE] = made = request.scope.get(_MADE, 0) + 1
+    if made > MOST_SEARCHES:
+        text = f"The chains lead along more than {MOST_SEARCHES} ways: name the types they go through, subject:Patient."
+        raise BadRequest(text, code="too-costly")
     caller.require_on("s", type_)
     further = await chained(request, caller, type_, [rest], links=links + 1)
     return parse([rest], PARAMETERS[type_], lenient=False, base=base_url(request), chained=further)

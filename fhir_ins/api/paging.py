@@ -24,7 +24,9 @@ _NONCE = 12
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A search (its applied name and value pairs, `_count` among them) and where the page before ended, as BSON."""
+    """A search (its applied name and value pairs, `_count` among them) and where the page before ended, as BSON; None
+    of the first page.
+    """
 
     applied: tuple[tuple[str, str], ...]
     after: Any

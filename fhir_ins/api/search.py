@@ -29,12 +29,13 @@ from fhir_ins.fhir.outcome import BadRequest, NotFound, UnsupportedMediaType
 from fhir_ins.fhir.search import Search, pairs_of, parse
 from fhir_ins.frcore.search_parameters import PARAMETERS
 from fhir_ins.security.caller import Caller
-from fhir_ins.store.finding import Found, Mark, Page, Start
+from fhir_ins.store.finding import Found, Mark, Page, Start, in_time
 from fhir_ins.store.merging import merged, start_of
 from fhir_ins.store.versions import Version
 
 ESTIMATED = 10_000  # the total that is counted up to for _total=estimate
 _CURSOR = "_cursor"
+_SORT = "_sort"
 _TYPE = "_type"
 _FORM = "application/x-www-form-urlencoded"
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
@@ -69,17 +70,24 @@ async def _asked_pairs(request: Request) -> list[Pair]:
 
 
 async def _answer(request: Request, caller: Caller, place: str, pairs: list[Pair], type_: str | None) -> Response:
+    async with in_time(context_of(request).database):
+        return json_response(await _bundle(request, caller, place, pairs, type_))
+
+
+async def _bundle(request: Request, caller: Caller, place: str, pairs: list[Pair], type_: str | None) -> bytes:
     start, pairs = _position(request, caller, place, pairs)
+    if type_:
+        pairs = _of_one_type(request, pairs, type_)
     types = (type_,) if type_ else _types(request, pairs)
     shown = view(pairs, counts=True)
     stored = context_of(request).served.stored
     along = includes(caller, pairs, types, stored)
-    searches = {one: await _search(request, caller, one, place, pairs) for one in types}
+    searches = await _searches(request, caller, types, place, pairs)
     search = searches[types[0]]
     applied = (*search.applied, *(pair for pair in pairs if pair[0] in _BESIDE))
     if search.count == 0 or shown.summary == "count":
         counted = await _count(request, caller, searches)
-        return json_response(searchset(request, place, applied, (), total=counted))
+        return searchset(request, place, applied, (), total=counted)
     page = await _page(request, caller, searches, start)
     total = len(page.found) if start is None and not page.after else await _total(request, caller, searches)
     entries = [Entry(shown.version(version)) for version in page.versions]
@@ -87,16 +95,51 @@ async def _answer(request: Request, caller: Caller, place: str, pairs: list[Pair
     entries += [Entry(version, "include") for version in beside]
     disclosed(*page.versions, *beside)
     links = _links(request, caller, place, applied, page)
-    return json_response(searchset(request, place, applied, entries, total=total, links=links))
+    return searchset(request, place, applied, entries, total=total, links=links)
 
 
-async def _search(request: Request, caller: Caller, type_: str, place: str, pairs: Sequence[Pair]) -> Search:
-    """The criteria as they are of one type, its chains searched for."""
-    lenient = preference(request, "handling") == "lenient"
+async def _searches(
+    request: Request, caller: Caller, types: Sequence[str], place: str, pairs: Sequence[Pair]
+) -> dict[str, Search]:
+    """The criteria as they are of each type, its chains searched for.
+
+    Leniently, what one of the types does not know is left out of all: each is searched by the same.
+    """
+    lenient, base = _is_lenient(request), base_url(request)
     asked = [pair for pair in pairs if pair[0] not in _BESIDE]
-    chains = await chained(request, caller, type_, asked, lenient=lenient)
-    found = parse(asked, PARAMETERS[type_], lenient=lenient, base=base_url(request), chained=chains)
-    return within(found, place, type_)
+    chains = {type_: await chained(request, caller, type_, asked, lenient=lenient) for type_ in types}
+    if lenient:
+        read = (parse(asked, PARAMETERS[one], lenient=True, base=base, chained=chains[one]) for one in types)
+        asked = _in_common([search.applied for search in read])
+    return {
+        type_: within(parse(asked, PARAMETERS[type_], lenient=False, base=base, chained=chains[type_]), place, type_)
+        for type_ in types
+    }
+
+
+def _in_common(applied: Sequence[Sequence[Pair]]) -> list[Pair]:
+    """The parameters that are applied to all types, and of the order the keys that are."""
+    common: list[Pair] = []
+    for name, value in applied[0]:
+        if name == _SORT:
+            orders = [{key for other, keys in pairs if other == _SORT for key in keys.split(",")} for pairs in applied]
+            value = ",".join(key for key in value.split(",") if all(key in order for order in orders))
+        if value if name == _SORT else all((name, value) in pairs for pairs in applied):
+            common.append((name, value))
+    return common
+
+
+def _is_lenient(request: Request) -> bool:
+    return preference(request, "handling") == "lenient"
+
+
+def _of_one_type(request: Request, pairs: list[Pair], type_: str) -> list[Pair]:
+    """The parameters of a search of one type. Raises BadRequest for a `_type` that names another; leniently it goes."""
+    others = [(name, value) for name, value in pairs if name == _TYPE and value != type_]
+    if others and not _is_lenient(request):
+        text = f"This address searches {type_}: leave _type out, or search several types by [base]?_type=."
+        raise BadRequest(text, code="not-supported")
+    return [pair for pair in pairs if pair not in others]
 
 
 def _types(request: Request, pairs: Iterable[Pair]) -> tuple[str, ...]:
@@ -181,23 +224,25 @@ def _position(request: Request, caller: Caller, place: str, pairs: list[Pair]) -
         raise BadRequest("A _cursor holds the whole search: follow the next link as it is, without other parameters.")
     position = opened(cursors[0], context_of(request).cursor_key, caller, place)
     queried(urlencode(position.applied))
+    if position.after is None:
+        return None, list(position.applied)
     values, id_, type_, back = position.after
     return _Start(Start(Mark(tuple(values), id_), back=back), type_), list(position.applied)
 
 
 def _links(request: Request, caller: Caller, place: str, applied: Sequence[Pair], page: Page) -> dict[str, str]:
-    """The queries of the pages around this one, by relation."""
+    """The queries of the pages around this one, by relation: what was searched for by POST stays out of them all."""
 
-    def cursor(at: Found, *, back: bool) -> str:
-        after = [list(at.mark.values), at.mark.id, at.version.type, back]
+    def cursor(at: Found | None, *, back: bool = False) -> str:
+        after = [list(at.mark.values), at.mark.id, at.version.type, back] if at else None
         position = Position(tuple(applied), after)
         return f"{_CURSOR}={sealed(position, context_of(request).cursor_key, caller, place)}"
 
-    links = {"first": urlencode(applied)} if page.before or page.after else {}
+    links = {"first": cursor(None)} if page.before or page.after else {}
     if page.before and page.found:
         links["previous"] = cursor(page.found[0], back=True)
     if page.after and page.found:
-        links["next"] = cursor(page.found[-1], back=False)
+        links["next"] = cursor(page.found[-1])
     return links
 
 

@@ -97,6 +97,18 @@ def last_key(order: Sequence[SortKey]) -> tuple[str, bool]:
     return "id", latest and not order[0].descending
 
 
+@asynccontextmanager
+async def in_time(database: Database) -> AsyncIterator[None]:
+    """What one search may take, all its queries together. Raises BadRequest when they take longer."""
+    try:
+        with pymongo.timeout(database.search_timeout):
+            yield
+    except (ExecutionTimeout, NetworkTimeout) as error:
+        await database.ping()  # or it is MongoDB that does not answer
+        text = "The search takes too long: narrow it, by identifier, family and birthdate for instance."
+        raise BadRequest(text, code="too-costly") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The resources of one type that a caller may find, within a transaction or not."""
@@ -217,12 +229,8 @@ class Finding:
         if not query.bounded and (query.unbounded or sorted_by_keys):
             await self._require_few(query)
         try:
-            with pymongo.timeout(self.database.search_timeout):
+            async with in_time(self.database):
                 yield
-        except (ExecutionTimeout, NetworkTimeout) as error:
-            await self.database.ping()  # or it is MongoDB that does not answer
-            text = "The search takes too long: narrow it, by identifier, family and birthdate for instance."
-            raise BadRequest(text, code="too-costly") from error
         except OperationFailure as error:
             if "hint" not in str(error):
                 raise
@@ -265,7 +273,25 @@ class Finding:
     async def _in_order_of_keys(
         self, query: Compiled, order: Sequence[SortKey], start: Start | None, most: int
     ) -> list[Found]:
-        """By search keys, which are looked up in every match before the first can be told."""
+        """By search keys; in the place of what is deleted before its body is read comes what follows it."""
+        found: list[Found] = []
+        while len(found) < most:
+            wanted = most - len(found)
+            marks = await self._marked(query, order, start, wanted)
+            bodies = self.database.resources.find(
+                {"_id": {"$in": [key for key, _ in marks]}, "live": True}, projection(self.caller), session=self.session
+            )
+            there = {document["_id"]: document for document in await self._opened(await bodies.to_list())}
+            found += [Found(mark, readable(there[key], self.caller)) for key, mark in marks if key in there]
+            if len(marks) < wanted:
+                break
+            start = Start(marks[-1][1], back=bool(start and start.back))
+        return found
+
+    async def _marked(
+        self, query: Compiled, order: Sequence[SortKey], start: Start | None, most: int
+    ) -> list[tuple[str, Mark]]:
+        """The `_id` of documents and where they stand, looked up in every match before the first can be told."""
         values = {f"k{number}": _sort_value(key, self._place) for number, key in enumerate(order)}
         directed = [(f"k{number}", key.descending) for number, key in enumerate(order)]
         sort = _directions([*directed, last_key(order)], start)
@@ -275,15 +301,10 @@ class Finding:
         stages += [{"$sort": dict(sort)}, {"$limit": most}]
         options: dict[str, Any] = {"hint": query.index} if query.index else {}
         cursor = await self.database.resources.aggregate(stages, session=self.session, **options)
-        marks = [
+        return [
             (document["_id"], Mark(tuple(document[name] for name in values), document["id"]))
             for document in await cursor.to_list()
         ]
-        bodies = self.database.resources.find(
-            {"_id": {"$in": [key for key, _ in marks]}, "live": True}, projection(self.caller), session=self.session
-        )
-        found = {document["_id"]: document for document in await self._opened(await bodies.to_list())}
-        return [Found(mark, readable(found[key], self.caller)) for key, mark in marks if key in found]
 
 
 # Orders

@@ -42,8 +42,11 @@ def merged(pages: Mapping[str, Page], search: Search, start: Start | None) -> Pa
     return Page(tuple(shown), before=start is not None, after=more)
 
 
-def _places(found: Found) -> list[tuple[int, Any]]:
-    """The values as MongoDB orders them: what is missing before all else."""
+def _places(found: Found) -> list[tuple[bool, bool, Any]]:
+    """The values as MongoDB orders them: what is missing before all else, what is no text before what is.
+
+    Of two types a parameter may have values of two kinds: `start` is a name in one and a date in another.
+    """
     values = [*found.mark.values, found.mark.id]
     plain = [value.to_decimal() if isinstance(value, Decimal128) else value for value in values]
-    return [(value is not None, 0 if value is None else value) for value in plain]
+    return [(value is not None, isinstance(value, str), 0 if value is None else value) for value in plain]

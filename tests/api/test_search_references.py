@@ -109,6 +109,20 @@ class TestChains:
         answer = await fhir.get("/Observation?subject.shoe-size=43", headers={"Prefer": "handling=lenient"})
         assert answer.json()["link"][0]["url"].endswith("/Observation")
 
+    async def test_one_that_leads_along_too_many_ways_is_refused(self, fhir: httpx.AsyncClient) -> None:
+        refused = await fhir.get("/Provenance?target.item.subject._id=x")
+        assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "too-costly")
+        assert "name the types" in refused.json()["issue"][0]["details"]["text"]
+        assert (await fhir.get("/Provenance?target:Observation.subject:Patient._id=x")).status_code == 200
+
+    async def test_all_searches_of_one_request_take_no_longer_than_one_may(self, start_server: StartServer) -> None:
+        """Each of these takes some milliseconds, and all of them far more than there are."""
+        hurried = await start_server(search_timeout=0.1)
+        query = "&".join(["target.subject.family=x"] * 3)
+        refused = await hurried.get(f"/Provenance?{query}")
+        assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "too-costly")
+        assert "too long" in refused.json()["issue"][0]["details"]["text"]
+
     async def test_a_link_that_matches_too_many_is_refused(self, fhir: httpx.AsyncClient) -> None:
         many = [
             {

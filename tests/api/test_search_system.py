@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from people import patient
+from servers import StartServer
 
 from fhir_ins.api import paging
 
@@ -54,19 +55,95 @@ async def test_all_that_are_stored_without_type(fhir: httpx.AsyncClient) -> None
 async def test_pages_hold_each_once_there_and_back(fhir: httpx.AsyncClient, sort: str) -> None:
     made = [*await tagged(fhir, "Patient", 3), *await tagged(fhir, "Practitioner", 2), *await tagged(fhir, "Person", 2)]
     bundle = (await fhir.get(f"?_type=Patient,Practitioner,Person&_tag=here&_count=2{sort}")).json()
-    pages, first = [shown(bundle)], links(bundle)["first"]
+    pages = [shown(bundle)]
     assert "previous" not in links(bundle)
     while following := links(bundle).get("next"):
         bundle = (await fhir.get(following)).json()
         pages.append(shown(bundle))
-        assert links(bundle)["first"] == first
+    assert shown((await fhir.get(links(bundle)["first"])).json()) == pages[0]
     assert sorted(one for page in pages for one in page) == sorted(made)
     back = []
     while before := links(bundle).get("previous"):
         bundle = (await fhir.get(before)).json()
         back.append(shown(bundle))
     assert back == pages[-2::-1]
-    assert shown((await fhir.get(first)).json()) == pages[0]
+    assert links(bundle)["self"] == links((await fhir.get(links(bundle)["first"])).json())["self"]
+
+
+async def test_what_was_posted_comes_into_no_link_but_the_page_s_own(fhir: httpx.AsyncClient) -> None:
+    await tagged(fhir, "Patient", 3)
+    bundle = (await fhir.post("/Patient/_search", data={"family": "adrun", "_count": "1", "_sort": "family"})).json()
+    while True:
+        others = [url for relation, url in links(bundle).items() if relation != "self"]
+        assert not any("adrun" in url for url in others)
+        first = (await fhir.get(links(bundle)["first"])).json()
+        assert "previous" not in links(first)
+        assert [name for name, _ in parse_qsl(urlsplit(links(first)["first"]).query)] == ["_cursor"]
+        if "next" not in links(bundle):
+            break
+        bundle = (await fhir.get(links(bundle)["next"])).json()
+    assert others
+
+
+LENIENT = {"Prefer": "handling=lenient"}
+
+
+@pytest.mark.parametrize(
+    ("query", "applied"),
+    [
+        ("_sort=birthdate", ""),
+        ("_sort=-birthdate,_tag,date", "_sort=_tag&"),
+        ("code=x", ""),
+        ("birthdate=1975", ""),
+        ("birthdate=1975&_tag=here&subject.family=adrun&status=final", "_tag=here&"),
+        ("identifier:text=x", "identifier%3Atext=x&"),
+        ("_has:Observation:subject:code=x", ""),
+    ],
+)
+async def test_leniently_all_types_are_searched_by_what_all_know(
+    fhir: httpx.AsyncClient, query: str, applied: str
+) -> None:
+    made = await tagged(fhir, "Patient", 2)
+    for code in ("x", "y"):
+        seen = {"resourceType": "Observation", "meta": HERE, "status": "final", "code": {"coding": [{"code": code}]}}
+        made.append(f"Observation/{(await fhir.post('/Observation', json=seen)).json()['id']}")
+    answer = await fhir.get(f"?_type=Patient,Observation&_count=1&{query}", headers=LENIENT)
+    assert answer.status_code == 200, answer.text
+    bundle = answer.json()
+    assert sorted(links(bundle)["self"].partition("?")[2].split("&")) == sorted(
+        f"{applied}_count=1&_type=Patient%2CObservation".split("&")
+    )
+    pages = shown(bundle)
+    while following := links(bundle).get("next"):
+        bundle = (await fhir.get(following)).json()
+        pages += shown(bundle)
+    assert sorted(pages) == (sorted(made) if "identifier" not in query else [])
+
+
+async def test_an_order_by_what_is_a_name_here_and_a_date_there(start_server: StartServer) -> None:
+    fhir = await start_server(further_types=["GraphDefinition", "Slot"])
+    graph = {"resourceType": "GraphDefinition", "name": "G", "status": "draft", "start": "Patient"}
+    slot = {
+        "resourceType": "Slot",
+        "status": "free",
+        "schedule": {"display": "s"},
+        "start": "2026-01-01T08:00:00Z",
+        "end": "2026-01-01T09:00:00Z",
+    }
+    for one in (graph, slot):
+        assert (await fhir.post(f"/{one['resourceType']}", json=one)).status_code == 201
+    bundle = (await fhir.get("?_type=GraphDefinition,Slot&_sort=start")).json()
+    assert [one.partition("/")[0] for one in shown(bundle)] == ["Slot", "GraphDefinition"]
+
+
+async def test_an_address_of_one_type_takes_no_other(fhir: httpx.AsyncClient) -> None:
+    made = await tagged(fhir, "Patient", 1)
+    assert shown((await fhir.get("/Patient?_type=Patient")).json()) == made
+    for other in ("Observation", "Patient,Observation", ""):
+        refused = await fhir.get(f"/Patient?_type={other}")
+        assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "not-supported")
+        left_out = (await fhir.get(f"/Patient?_type={other}", headers=LENIENT)).json()
+        assert (shown(left_out), links(left_out)["self"]) == (made, f"{fhir.base_url}Patient")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import pymongo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo import AsyncMongoClient
+from pymongo.collection import Collection
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from fhir_ins.fhir.outcome import BadRequest
 from fhir_ins.fhir.search import Search, parse
@@ -193,6 +197,42 @@ async def test_what_no_index_bounds_needs_a_companion_beyond_some_size(
     with_companion = search(*pairs, ("family", "adrun"))
     assert await resources.search(caller, "Patient", with_companion) is not None
     assert await resources.search(caller, "Patient", search(("_sort", "-_lastUpdated"))) is not None
+
+
+class Deleting(CommandListener):
+    """Deletes Patients as soon as a search has told where they stand, before it reads their bodies."""
+
+    def __init__(self, collection: Collection[Json], ids: list[str]) -> None:
+        self.collection, self.ids = collection, ids
+        self.orders: set[int] = set()
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if any("$sort" in stage for stage in event.command.get("pipeline", ())):
+            self.orders.add(event.request_id)
+
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.request_id in self.orders:
+            self.collection.update_many({"id": {"$in": self.ids}}, {"$set": {"live": False, "ix": None}})
+
+
+@pytest.mark.parametrize(("deleted", "shown"), [([1], [0, 2, 3]), ([0, 1, 2, 3], [4, 5]), ([3], [0, 1, 2])])
+async def test_a_delete_meanwhile_ends_no_paging(
+    mongod: Mongod, database: Database, deleted: list[int], shown: list[int]
+) -> None:
+    caller, name = writer(), database.database.name
+    people: list[Json] = [{"resourceType": "Patient", "name": [{"family": f"NAME{number}"}]} for number in range(6)]
+    ids = list(await stored(Resources(database), caller, people))
+    with pymongo.MongoClient[Json](mongod.uri) as other:
+        meanwhile = Deleting(other[name]["resources"], [ids[number] for number in deleted])
+        watched = Database(mongod.uri, name)
+        async with AsyncMongoClient[Json](mongod.uri, tz_aware=True, event_listeners=[meanwhile]) as client:
+            watched.resources = client[name]["resources"]
+            page = await Resources(watched).search(caller, "Patient", search(("_sort", "family"), ("_count", "3")))
+        await watched.close()
+    assert [ids.index(version.id) for version in page.versions] == shown
+    assert page.after is (shown[-1] < 5)
 
 
 async def test_a_search_that_takes_too_long_is_refused(mongod: Mongod, database: Database) -> None:
