@@ -221,7 +221,9 @@ def _erase(
         _fail(str(error))
     except PyMongoError:
         _fail("MongoDB does not answer: run it again, it goes on from where it was.")
-    typer.echo(f"Erased: {erased.resources} resources, {erased.versions} versions, {erased.evidence} calls to INSi.")
+    typer.echo(
+        f"Erased: {len(erased.resources)} resources, {erased.versions} versions, {erased.evidence} calls to INSi."
+    )
     for reference in erased.kept:
         typer.echo(
             f"Kept, since it refers to another Patient too: {reference}. Change or delete it, then run this again."
@@ -253,6 +255,7 @@ cli.command("erase")(
         _erase,
         *("tenant", "fr_core", *_OF_THE_STORE),
         *("insi_evidence_key", "insi_evidence_former_keys"),
+        *("audit_key", "audit_former_keys", "audit_checkpoints", "audit_signing_key"),
     )
 )
 cli.command("reindex")(_with_options_of_settings(_reindex, "fr_core", *_OF_THE_STORE))

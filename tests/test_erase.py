@@ -4,11 +4,13 @@ import base64
 import os
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from audit_trails import AUDITOR, audit_events, trail_settings, verification
 from bson import encode
 from people import ADRUN, traits
 from qualifying import qualified
@@ -23,15 +25,15 @@ ECETINSI = traits("ECETINSI", ["PIERRE-ALAIN"], "male", "2009-07-14")
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """A database of its own, all of which is looked at, with evidence of the calls to INSi."""
-    changes = {"mongodb_database": f"erase-{uuid4().hex}", "insi_evidence_key": KEY}
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """A database of its own, all of which is looked at, with evidence of the calls to INSi and an audit trail."""
+    changes = {"mongodb_database": f"erase-{uuid4().hex}", "insi_evidence_key": KEY, **trail_settings(tmp_path)}
     return Settings(**{**settings.model_dump(), **changes})
 
 
 @pytest.fixture
 async def fhir(start_server: StartServer, settings: Settings) -> httpx.AsyncClient:
-    return await start_server(**settings.model_dump())
+    return await start_server(**{**settings.model_dump(), "rights": AUDITOR})
 
 
 async def created(fhir: httpx.AsyncClient, resource: dict[str, Any]) -> str:
@@ -57,6 +59,9 @@ async def command(settings: Settings, *options: str, key: str = KEY) -> tuple[in
         "FHIR_INS_MONGODB_DATABASE": settings.mongodb_database,
         "FHIR_INS_TENANT": settings.tenant,
         "FHIR_INS_INSI_EVIDENCE_KEY": key,
+        "FHIR_INS_AUDIT_KEY": settings.audit_key.get_secret_value(),
+        "FHIR_INS_AUDIT_CHECKPOINTS": str(settings.audit_checkpoints),
+        "FHIR_INS_AUDIT_SIGNING_KEY": str(settings.audit_signing_key),
     }
     process = await create_subprocess_exec(
         sys.executable, "-m", "fhir_ins", "erase", *options, env=environment, stdout=PIPE, stderr=PIPE, stdin=PIPE
@@ -108,6 +113,34 @@ async def test_nothing_of_the_person_is_left_and_nothing_of_others_is_lost(
     assert (await qualified(fhir)).removeprefix("/") != person, "the INS is free again"
 
 
+async def test_the_audit_trail_keeps_that_it_was_done(fhir: httpx.AsyncClient, settings: Settings) -> None:
+    person = (await qualified(fhir)).removeprefix("/")
+    about = await created(fhir, observation(person, "phlebitis"))
+    ended, said = await command(settings, person, "--yes")
+    assert ended == 0, said
+    events = await audit_events(fhir, f"patient={person}&subtype=erase")
+    assert [event["outcomeDesc"] for event in sorted(events, key=lambda one: str(one["id"]))] == [
+        "HTTP 202",
+        "HTTP 200",
+    ]
+    assert {event["action"] for event in events} == {"D"}
+    assert {event["agent"][0]["altId"] for event in events} == {"fhir-ins erase"}
+    assert person in str(events)
+    assert about in str(events)
+    trail = {name: getattr(settings, name) for name in ("audit_checkpoints", "audit_signing_key")}
+    trail["audit_key"] = settings.audit_key.get_secret_value()
+    found = await verification(settings, trail)
+    assert found.faults == [], found
+
+
+async def test_where_a_trail_is_kept_nothing_is_erased_without_it(fhir: httpx.AsyncClient, settings: Settings) -> None:
+    person = (await qualified(fhir)).removeprefix("/")
+    blind = Settings(**{**settings.model_dump(), "audit_key": ""})
+    with pytest.raises(NothingErased, match="set FHIR_INS_AUDIT_KEY"):
+        await erase(blind, person.partition("/")[2])
+    assert (await fhir.get(f"/{person}")).status_code == 200
+
+
 async def test_what_is_not_there_or_not_confirmed_is_not_erased(fhir: httpx.AsyncClient, settings: Settings) -> None:
     person = (await qualified(fhir)).removeprefix("/")
     before = await everything(settings)
@@ -135,12 +168,13 @@ async def test_evidence_that_cannot_be_read_keeps_everything(
     locked = Settings(**{**settings.model_dump(), "insi_evidence_key": key})
     with pytest.raises((NothingErased, ValueError), match=said):
         await erase(locked, person.partition("/")[2])
-    assert await everything(settings) == before
+    after = await everything(settings)  # the trail shows that it was tried
+    assert {**after, "audit": []} == {**before, "audit": []}
 
 
 async def test_a_deleted_patient_can_be_erased(fhir: httpx.AsyncClient, settings: Settings) -> None:
     person = (await qualified(fhir)).removeprefix("/")
     assert (await fhir.delete(f"/{person}")).status_code == 204
     erased = await erase(settings, person.partition("/")[2])
-    assert (erased.resources, erased.versions, erased.evidence, erased.kept) == (1, 3, 1, [])
+    assert (erased.resources, erased.versions, erased.evidence, erased.kept) == ([person], 3, 1, [])
     assert not [document for document in (await everything(settings))["versions"] if b"ADRUN" in document]

@@ -60,6 +60,7 @@ _SHAPES = {
     "history-system": _Shape("R", None, "history"),
     "batch": _Shape("E"),
     "transaction": _Shape("E"),
+    "erase": _Shape("D", None, "operation"),
 }
 _OPERATION = _Shape("E", None, "operation")
 
@@ -134,7 +135,7 @@ def _shape(event: Event) -> _Shape:
 def _subtypes(event: Event, shape: _Shape) -> list[Json]:
     """The general code, which BALP asks for, then the specific one."""
     codes = [{"system": _INTERACTIONS, "code": shape.subtype}] if shape.subtype else []
-    system = CODES if shape is _OPERATION else _INTERACTIONS
+    system = CODES if shape.subtype == "operation" else _INTERACTIONS
     return [*codes, {"system": system, "code": event.interaction}]
 
 

@@ -46,9 +46,11 @@ class Known:
 
 @dataclass(slots=True)
 class Erased:
-    """What was erased, in numbers; `kept` are resources (Type/id) that refer to another Patient too."""
+    """The resources (Type/id) that were erased, how many versions and calls to INSi; `kept` are resources that refer to
+    another Patient too.
+    """
 
-    resources: int = 0
+    resources: list[str] = field(default_factory=list)
     versions: int = 0
     evidence: int = 0
     kept: list[str] = field(default_factory=list)
@@ -101,10 +103,10 @@ class Erasing:
                 erased.kept.append(f"{type_}/{id_}")
             else:
                 erased.versions += await self._remove(type_, id_)
-                erased.resources += 1
+                erased.resources.append(f"{type_}/{id_}")
         erased.versions += await self._remove_past_versions()
         erased.versions += await self._remove("Patient", self._patient)
-        erased.resources += 1
+        erased.resources.append(self._reference)
         return erased
 
     async def _about(self) -> list[tuple[str, str]]:
