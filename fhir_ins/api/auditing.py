@@ -66,7 +66,7 @@ async def audited(request: Request, interaction: str, answer: Callable[[Request]
     _going_on.set(access)
     if whole is None:
         trail.entered(caller.tenant)
-    status = 500
+    status, away = 500, False
     try:
         response = await answer(request)
         status = response.status_code
@@ -75,7 +75,7 @@ async def audited(request: Request, interaction: str, answer: Callable[[Request]
         status = error.status
         raise
     except PyMongoError:
-        status = 503
+        status, away = 503, True
         raise
     finally:
         _going_on.set(before)
@@ -83,10 +83,11 @@ async def audited(request: Request, interaction: str, answer: Callable[[Request]
         if whole is not None:
             whole.entries += [*access.entries, event]
         else:
-            await _journalled(request, caller, access, event)
+            await _journalled(request, caller, access, event, away=away)
 
 
-async def _journalled(request: Request, caller: Caller, access: Access, event: Event) -> None:
+async def _journalled(request: Request, caller: Caller, access: Access, event: Event, *, away: bool) -> None:
+    """`away`: MongoDB did not answer the request either, which is said in its own words."""
     trail = context_of(request).trail
     assert trail is not None  # noqa: S101 - the only caller has one
     # of a Bundle that failed, what its entries did is undone, or was never said
@@ -94,6 +95,8 @@ async def _journalled(request: Request, caller: Caller, access: Access, event: E
     try:
         await trail.journalled(caller.tenant, [event, *entries])
     except TrailUnavailable as error:
+        if away:
+            return
         wrote = event.status < 400 and request.method not in ("GET", "HEAD")
         raise Unavailable(_WRITTEN if wrote else _CANNOT, Retry_After="5") from error
     finally:
