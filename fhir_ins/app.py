@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -146,20 +146,35 @@ def application(settings: Settings) -> FastAPI:
     return app
 
 
-async def indexes_being_made(database: Database, patience: float = 10.0) -> asyncio.Task[None]:
-    """The making of the indexes that are missing, waited for so long at most: it goes on while requests are served."""
+async def indexes_being_made(database: Database, patience: float = 10.0, again: float = 60.0) -> asyncio.Task[None]:
+    """The making of the indexes that are missing, waited for so long at most: it goes on while requests are served.
+
+    Raises PyMongoError where it fails meanwhile; later it is told in the log, and tried again after so many seconds.
+    """
 
     async def make() -> None:
         with pymongo.timeout(None):
             await make_indexes(database.database)
 
+    async def until_made(first: asyncio.Task[None]) -> None:
+        making: Awaitable[None] = first
+        while True:
+            try:
+                return await making
+            except PyMongoError as error:
+                code = getattr(error, "code", None)  # its text may quote a document
+                log.error("indexes_not_made", error=type(error).__name__, code=code, see="fhir-ins indexes")
+            await asyncio.sleep(again)
+            making = make()
+
+    log = structlog.get_logger()
     making = asyncio.create_task(make())
     await asyncio.wait({making}, timeout=patience)
     if making.done():
         making.result()
-    else:
-        structlog.get_logger().warning("indexes_being_made", see="fhir-ins indexes")
-    return making
+        return making
+    log.warning("indexes_being_made", see="fhir-ins indexes")
+    return asyncio.create_task(until_made(making))
 
 
 async def searchable(database: Database, ours: Writing) -> asyncio.Task[None]:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from fhir_ins.api.served import PUBLISHED
+from fhir_ins.fhir.dates import Span
 from fhir_ins.fhir.json import serialise
 from fhir_ins.fhir.matching import matches, value_of_sort, values_under
 from fhir_ins.fhir.outcome import NotFound
@@ -32,7 +33,9 @@ class Published:
     def __init__(self, artifacts: Iterable[dict[str, Any]]) -> None:
         self._artifacts: dict[str, dict[str, _Artifact]] = {type_: {} for type_ in PUBLISHED}
         for artifact in sorted(artifacts, key=lambda found: str(found["id"])):
-            self._artifacts[artifact["resourceType"]][artifact["id"]] = _Artifact(_version(artifact), keys_of(artifact))
+            version = _version(artifact)
+            keys = keys_of(artifact) | Keys(dates=frozenset({("_lastUpdated", _moment(version.updated))}))
+            self._artifacts[version.type][version.id] = _Artifact(version, keys)
 
     async def read(self, _caller: Caller, type_: str, id_: str) -> Version:
         """Raises NotFound."""
@@ -69,6 +72,11 @@ def _sort_value(keys: Keys, key: SortKey) -> tuple[bool, Any]:
     """The least value under the parameter, or the greatest; what has none stands before all else."""
     values = sorted(value_of_sort(value) for value in values_under(keys, set(key.parameter.names)))
     return (bool(values), values[-1 if key.descending else 0] if values else 0)
+
+
+def _moment(updated: datetime) -> Span:
+    low = int(updated.timestamp() * 1000)
+    return Span(low, low + 1)
 
 
 def _version(artifact: dict[str, Any]) -> Version:

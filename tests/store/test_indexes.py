@@ -1,5 +1,6 @@
 """The indexes of the database: made, mended, listed."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from uuid import uuid4
 
 import pytest
 from pymongo import ASCENDING
+from pymongo.errors import OperationFailure
+from structlog.testing import capture_logs
 
+from fhir_ins.app import indexes_being_made
 from fhir_ins.fhir.outcome import Unavailable
 from fhir_ins.fhir.search import parse
 from fhir_ins.fhir.search_parameters import PARAMETERS
@@ -76,3 +80,22 @@ def test_they_are_within_what_mongodb_allows() -> None:
         assert len(indexes) < 64
         names = [index.document["name"] for index in indexes]
         assert len(names) == len(set(names))
+
+
+async def test_the_making_of_one_that_fails_is_told_and_tried_again(database: Database) -> None:
+    await database.resources.insert_one({"_id": "any", "ix": {"near": "nowhere"}})
+    with capture_logs() as logged:
+        making = await indexes_being_made(database, patience=0, again=0.05)
+        async with asyncio.timeout(60):
+            while not any(line["event"] == "indexes_not_made" for line in logged):  # noqa: ASYNC110 - no event for it
+                await asyncio.sleep(0.05)
+        assert not any("nowhere" in str(line) for line in logged)
+        await database.resources.delete_one({"_id": "any"})
+        await asyncio.wait_for(making, 60)
+    assert {state.state for state in await index_states(database.database)} == {"ready"}
+
+
+async def test_one_that_fails_at_once_stops_the_start(database: Database) -> None:
+    await database.resources.insert_one({"_id": "any", "ix": {"near": "nowhere"}})
+    with pytest.raises(OperationFailure):
+        await indexes_being_made(database, patience=60)
