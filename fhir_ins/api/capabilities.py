@@ -101,7 +101,8 @@ def _security(settings: Settings) -> Json:
     by_token = {
         "service": [{"coding": [{"system": _SERVICES, "code": "SMART-on-FHIR"}]}],
         "description": "OAuth 2.0 bearer tokens with SMART App Launch 2 scopes (system/, user/) and ins.fetch, "
-        "ins.verify, ins.qualify, ins.reference, ins.trusted-source, ins.audit: see [base]/.well-known/smart-configuration",
+        "ins.verify, ins.qualify, ins.reference, ins.trusted-source, ins.audit: see "
+        "[base]/.well-known/smart-configuration",
     }
     by_nothing = {"description": "Callers are of the machine of the server itself, and show no token"}
     return {"cors": bool(settings.cors_origins), **(by_token if settings.access else by_nothing)}
