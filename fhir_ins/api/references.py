@@ -14,6 +14,8 @@ from fhir_ins.security.caller import Caller
 
 DEFERRED_CHECK = "fhir_ins.deleted"  # the key of a request's scope under which a transaction collects what it deletes
 
+_UNSEEN = "resources that the caller may not read"
+
 
 async def refuse_referenced(request: Request, caller: Caller, deleted: Sequence[tuple[str, str]]) -> None:
     """Raise Conflict naming some of the live resources that refer to what was deleted in this transaction."""
@@ -25,7 +27,8 @@ async def refuse_referenced(request: Request, caller: Caller, deleted: Sequence[
     for type_, id_ in deleted:
         found = await context_of(request).resources.referrers(caller, f"{type_}/{id_}", but_tasks_of=CODES)
         if found:
+            named = [one for one in found if caller.may_on("r", one.partition("/")[0])] or [_UNSEEN]
             raise Conflict(
-                f"{type_}/{id_} is referred to by {', '.join(found)}: delete or change what refers to it first.",
+                f"{type_}/{id_} is referred to by {', '.join(named)}: delete or change what refers to it first.",
                 code="conflict",
             )

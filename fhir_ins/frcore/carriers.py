@@ -28,6 +28,8 @@ _NUMBER = _GAP.join([r"[1-478]", *[r"\d"] * 5, r"[\dABab]", *[r"\d"] * 6])
 _KEY = rf"(?:cl(?:e|é)f?{_GAP})?\d{_GAP}\d"
 # Looked for ahead of each place: a number just before must not swallow the start of a matricule.
 _CANDIDATE = re.compile(rf"(?<!\d)(?=({_NUMBER}{_GAP}{_KEY})(?!\d))", re.ASCII | re.IGNORECASE)
+# The ids that this server and others give (RFC 9562): now and then one has such digits by chance, hyphens between them.
+_UUID = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])", re.ASCII | re.IGNORECASE)
 _BETWEEN = re.compile(r"[^0-9ABab]", re.ASCII)
 _TAGS = re.compile(r"<[^>]*>")
 _NARRATIVE = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
@@ -82,14 +84,15 @@ def _texts(div: str) -> Iterator[str]:
 
 
 def carries_matricule(text: str) -> bool:
-    """Whether `text` holds 15 characters of a matricule whose key is right, separators between them or not.
+    """Whether `text` holds 15 characters of a matricule whose key is right, separators between them or not; a UUID is
+    none.
 
     Of more candidates than anybody looks through, one has a right key: such a text is taken to carry one.
     """
     if len(text) < _LENGTH:
         return False
     plain = text if text.isascii() else normalize("NFKC", text)  # full-width digits, no-break spaces
-    candidates = (found[1] for found in _CANDIDATE.finditer(plain))
+    candidates = (found[1] for found in _CANDIDATE.finditer(_UUID.sub("uuid", plain)))
     return any(_is_matricule(found) for found in islice(candidates, _MOST)) or next(candidates, None) is not None
 
 

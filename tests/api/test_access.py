@@ -292,6 +292,15 @@ async def test_what_comes_along_is_of_types_the_caller_may_search(place: Place) 
         assert (await place.ask("GET", path_, observer)).status_code == 403, path_
 
 
+async def test_what_stands_against_a_delete_is_named_to_who_may_read_it(place: Place) -> None:
+    patient = f"Patient/{place.patient}"
+    about = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": patient}}
+    made = (await place.ask("POST", "/Observation", place.token(), json=about)).json()["id"]
+    for scope, named in (("system/Patient.d", False), ("system/Patient.d system/Observation.r", True)):
+        answer = await place.ask("DELETE", f"/{patient}", place.token(scope))
+        assert (answer.status_code, f"Observation/{made}" in answer.text) == (409, named)
+
+
 async def test_conditions_tell_what_matches_and_need_search(place: Place) -> None:
     for scope, headers in (("system/Patient.c", {"If-None-Exist": "family=adrun"}),):
         answer = await place.ask("POST", "/Patient", place.token(scope), json=PATIENT, headers=headers)

@@ -110,8 +110,11 @@ def test_a_search_has_so_many_parameters_and_characters() -> None:
             pairs_of(query)
 
 
-def test_leniently_a_modifier_that_is_not_offered_is_left_out() -> None:
-    search = parse([("subject:shoe", "true"), ("subject:Patient", "1")], PARAMETERS["Observation"], lenient=True)
+def test_a_modifier_that_is_not_offered_is_refused_however_lenient() -> None:
+    """Without it more would be found; a parameter that is not known is left out."""
+    with pytest.raises(BadRequest):
+        parse([("subject:shoe", "true")], PARAMETERS["Observation"], lenient=True)
+    search = parse([("shoe", "true"), ("subject:Patient", "1")], PARAMETERS["Observation"], lenient=True)
     assert search.applied == (("subject:Patient", "1"),)
 
 

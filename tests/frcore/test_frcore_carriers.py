@@ -35,6 +35,11 @@ CORSICAN = "297022A02077878"
         (f"{SOMEBODY_ELSE}@patient.mssante.fr", True),
         (f"mailto:{ADRUN}@patient.mssante.fr", True),
         (f"urn:oid:1.2.250.1.213.1.4.8|{ADRUN}", True),
+        ("Organization/f74564ca-8265-4152-8952-566fa714c7ba", False),  # its digits have a right key by chance
+        ("urn:uuid:F74564CA-8265-4152-8952-566FA714C7BA", False),
+        (f"f74564ca-8265-4152-8952-566fa714c7ba-{ADRUN}", True),
+        (f"{ADRUN}f74564ca-8265-4152-8952-566fa714c7ba", True),
+        ("8265-4152-8952-566", True),
         ("", False),
         ("275126322074975", False),  # a wrong key: a number like another
         ("1" + ADRUN, False),  # sixteen digits
